@@ -10,20 +10,23 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from tests.alerts.cities import NOON_MS, H, Play, router
 from tests.until import until
 from tests.web import cities, people
+from tests.web.alerts import LERIK, happened
 from tests.web.alerts import TIROSA as TIROSA_SITE
-from tests.web.alerts import happened
 from tests.web.cities import City, now_ms
 from tests.web.conftest import LOOPBACK
-from titik_collector.alerts.alert import Alert, AlertKey, AlertSubject, Kind, Phase
+from titik_collector.alerts.alert import AlertSubject
+from titik_collector.alerts.book import AlertBook
+from titik_collector.alerts.desk_facts import DeskFacts, Maintenance
 from titik_collector.config.receiver_tables import Receiver
 from titik_collector.metrics import exposition
 from titik_collector.metrics.growing import RouterTotals
 from titik_collector.metrics.measured import REFUSED, STORED, Measured, MeasuredCity
 from titik_collector.own_state.collector_state import CollectorState, StateFile
 from titik_collector.queries.status import Line, RouterStatus
-from titik_collector.store import alert_rows, beat_rows, delivery_rows, notify_opening
+from titik_collector.store import beat_rows, book_rows, delivery_rows, incident_rows, notify_opening
 from titik_collector.store.beat_rows import Beat
 from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.web import app, scraping
@@ -33,7 +36,6 @@ from titik_wire.instant import MINUTE_MS
 
 Series = dict[tuple[str, ...], float]
 TIROSA = ("tirosa-1", "taman-tirosa")
-SERVER = AlertSubject("server", "main")
 RATES = ("wifi_down", "wifi_up", "uplink_down", "uplink_up")
 
 
@@ -168,22 +170,42 @@ def history(page: TestClient, minutes: int) -> dict[str, int]:
 
 
 def test_what_fires_has_the_severity_of_its_incident(page: TestClient, city: City) -> None:
-    """Until it is over; an alert without an incident has that of its rule."""
-    happened(city.db, 1, TIROSA_SITE, "site-offline", now_ms(), severity="critical")
+    """Until it is over; one that no message was ever wanted about is none."""
+    at_ms = now_ms()
+    first = happened(city.db, 1, TIROSA_SITE, "site-offline", at_ms, severity="critical")
+    over = happened(city.db, 2, LERIK, "site-offline", at_ms - 9, resolved_ms=at_ms)
+    happened(city.db, 3, LERIK, "no-internet", at_ms)
     with city.db.transaction():
-        alert_rows.write(
-            city.db,
-            [
-                alert("site-offline", TIROSA_SITE, "firing", 1),
-                alert("broker-down", SERVER, "recovering"),
-                alert("crowded", TIROSA_SITE, "pending"),
-            ],
-        )
-    found = scraped(page)["titik_alert_firing"]
-    assert {
-        ("site-offline", "site", "critical", "taman-tirosa"): 1.0,
-        ("broker-down", "server", "critical", "main"): 1.0,
-    } == found
+        incident_rows.write(city.db, [replace(one, message_ms=at_ms) for one in (first, over)])
+    assert {("site-offline", "site", "critical", "taman-tirosa"): 1.0} == firing(page)
+
+
+def test_who_pages_by_what_fires_pages_as_titik_does(page: TestClient, city: City) -> None:
+    """Ten places that fall together are one series; in maintenance they are none."""
+    fell = [router(f"p{n}", state="offline", since_ms=NOON_MS) for n in range(10)]
+    others = [router(f"q{n}") for n in range(30)]
+    work = Maintenance(1, AlertSubject("city", "kupang"), NOON_MS, NOON_MS + H, "ani", "mast")
+    played = Play(desk=DeskFacts(maintenance=(work,)))
+    played.stay(NOON_MS, NOON_MS + 30 * MINUTE_MS, fell + others)
+    keep(city, played)
+    assert {} == firing(page)
+    played.desk = DeskFacts()
+    played.stay(NOON_MS + 30 * MINUTE_MS, NOON_MS + H, fell + others)
+    keep(city, played)
+    assert {("group-outage", "city", "critical", "kupang"): 1.0} == firing(page)
+
+
+def keep(city: City, played: Play) -> None:
+    """Write what was played into the city's store, as the collector does."""
+    with city.db.transaction():
+        for step in played.steps:
+            book_rows.write(city.db, AlertBook(), step, now_ms())
+    played.steps.clear()
+
+
+def firing(page: TestClient) -> Series:
+    """The alerts of an answer."""
+    return scraped(page).get("titik_alert_firing", {})
 
 
 def test_a_receiver_that_nothing_reaches_fires(empty: City) -> None:
@@ -195,13 +217,6 @@ def test_a_receiver_that_nothing_reaches_fires(empty: City) -> None:
     with watching(replace(empty.config, receiver=(mayor,))) as view:
         found = scraped(TestClient(app.build(view), LOOPBACK)).get("titik_alert_firing")
     assert {("delivery-failing", "server", "warning", "mayor"): 1.0} == found
-
-
-def alert(kind: Kind, subject: AlertSubject, phase: Phase, incident: int | None = None) -> Alert:
-    """One as the collector writes it."""
-    at_ms = now_ms()
-    key = AlertKey(kind, subject)
-    return Alert(key=key, phase=phase, known=True, since_ms=at_ms, incident=incident)
 
 
 def test_the_server_reports_of_itself(page: TestClient, city: City) -> None:

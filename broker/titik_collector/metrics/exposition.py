@@ -21,6 +21,7 @@ STATES = ("online", "silent", "offline", "unknown")
 ROUTER = ("router", "site")
 SITE = ("site",)
 ALERT = ("kind", "scope", "subject", "severity")
+ALERTS = "Alerts that fire and that messages are wanted about; a group is one."
 
 
 def text(measured: Measured) -> bytes:
@@ -57,7 +58,7 @@ def _all(measured: Measured) -> Iterator[Metric]:
         "Time since the collector last wrote a sign of life into the store.",
         None if age_ms is None else age_ms / 1000,
     )
-    alerts = GaugeMetricFamily("titik_alert_firing", "Alerts that fire.", labels=ALERT)
+    alerts = GaugeMetricFamily("titik_alert_firing", ALERTS, labels=ALERT)
     for one in measured.alerts:
         alerts.add_metric(one, 1)
     yield alerts

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from titik_collector.alerts.alert import Kind
-from titik_collector.alerts.rules import Rule
 from titik_collector.figures.windows import Span
 from titik_collector.metrics import firing
 from titik_collector.metrics.firing import FiringAlert
@@ -55,13 +53,13 @@ class Measured:
     beat_age_ms: int | None = None
 
 
-def ask(db: Database, asked: MinutesAsked, rules: Mapping[Kind, Rule]) -> StoreAnswer:
+def ask(db: Database, asked: MinutesAsked) -> StoreAnswer:
     """All that is read of the store for one answer."""
     return StoreAnswer(
         asked,
         _bytes(db, asked.settled),
         _bytes(db, asked.open),
-        firing.look(db, rules),
+        firing.look(db),
         None if (beat := beat_rows.read(db, beat_rows.COLLECTOR)) is None else beat.at_ms,
     )
 

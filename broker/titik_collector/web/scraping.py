@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from titik_collector.alerts.rules import rules_of
 from titik_collector.config.model import Config
 from titik_collector.metrics import measured
 from titik_collector.metrics.firing import FiringAlert
@@ -34,7 +33,6 @@ class Scrapes:
     def __init__(self, city: CityView, streams: Streams) -> None:
         self._city = city
         self._streams = streams
-        self._rules = rules_of(city.config.alert_settings.rules)
         self._capacity = {
             one.name: one.capacity for one in city.config.site if one.capacity is not None
         }
@@ -61,7 +59,7 @@ class Scrapes:
         seen, connected = self._see(status), self._is_connected(now_ms)
         asked = self._bytes.asked(now_ms)
         try:
-            answer = await city.ask(lambda db: measured.ask(db, asked, self._rules))
+            answer = await city.ask(lambda db: measured.ask(db, asked))
         except Unanswered:  # why is in the log and on each page
             return Measured(__version__, streams, connected, seen)
         return Measured(
