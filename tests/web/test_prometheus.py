@@ -11,7 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,8 @@ from tests.web import cities, people
 from tests.web.alerts import TIROSA, happened
 from tests.web.cities import now_ms
 from tests.web.conftest import Served, serving_at
-from titik_collector.alerts.alert import Alert, AlertKey
 from titik_collector.own_state.collector_state import CollectorState, StateFile
-from titik_collector.store import alert_rows, beat_rows
+from titik_collector.store import beat_rows, incident_rows
 from titik_collector.store.beat_rows import Beat
 from titik_collector.web.city_view import watching
 
@@ -140,11 +139,9 @@ def prometheus(
 def busy(served: Served) -> StateFile:
     """An alert fires, and a collector seems to work until the file is removed."""
     city = served.city
-    happened(city.db, 1, TIROSA, "site-offline", now_ms())
-    key = AlertKey("site-offline", TIROSA)
+    fell = happened(city.db, 1, TIROSA, "site-offline", now_ms())
     with city.db.transaction():
-        alert = Alert(key=key, phase="firing", known=True, since_ms=now_ms(), incident=1)
-        alert_rows.write(city.db, [alert])
+        incident_rows.write(city.db, [replace(fell, message_ms=now_ms())])
         beat_rows.write(city.db, beat_rows.COLLECTOR, Beat(now_ms()))
     state = StateFile(city.config.state_files)
     later_ms = now_ms() + 600_000
