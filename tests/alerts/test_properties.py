@@ -197,7 +197,7 @@ UP_S = st.integers(90, 660)  # a message waits for a minute, and a fault withdra
 DROPS = st.lists(st.tuples(st.integers(20, 240), UP_S), min_size=14, max_size=14)
 LASTS_MS = 3 * H  # enough for a server that is there for 90 seconds in 330
 AWAY_MIN = 25  # of a server that is there, between its faults
-LATEST_MIN = 6  # after that; who dies more than 5 minutes before the next fault is found at once
+LATEST_MIN = 10  # after that, with its message; who dies long before a fault is found at once
 
 
 @dataclass
