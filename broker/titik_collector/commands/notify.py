@@ -25,7 +25,8 @@ from titik_collector.notify import (
     walking,
     webhook,
 )
-from titik_collector.notify.channel import channel_of
+from titik_collector.notify.channel import Channel, channel_of
+from titik_collector.notify.composed import Composed
 from titik_collector.notify.report_outbox import key_of
 from titik_collector.notify.undelivered import Undelivered
 from titik_collector.own_state.systemd import Service
@@ -114,10 +115,12 @@ def test_command(receiver: str, file: Path) -> None:
     with plainly():
         settings = model.load(file)
         found = _find(settings, receiver)
+    # By us: the service has a program of its own, and its user may not enter that of a trial.
+    message, channel = walking.message(settings, found, _now_ms()), channel_of(settings, found)
     with delivering_user.acting(settings.page_store) as user:
         if user is not None:
             click.echo(f"as the user {user}")
-        is_sent = _walked(settings, found)
+        is_sent = _walked(message, channel)
     if not is_sent:
         raise click.exceptions.Exit(1)
     click.echo(f"sent; does it arrive at {receiver}?")
@@ -198,10 +201,10 @@ def watch_command(listen: str, after: float, file: Path) -> None:
         outside_watch.run(watch, host, int(port), lambda: bool(stopped))
 
 
-def _walked(settings: Config, receiver: Receiver) -> bool:
+def _walked(message: Composed, channel: Channel) -> bool:
     """Print each step; whether it was sent."""
     is_sent = True
-    for one in walking.walk(settings, receiver, channel_of(settings, receiver), _now_ms()):
+    for one in walking.walk(message, channel):
         if one.problem is None:
             click.echo(f"ok    {one.step}")
             continue

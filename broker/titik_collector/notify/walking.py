@@ -23,15 +23,13 @@ class StepResult(NamedTuple):
     remedy: str = ""
 
 
-def walk(
-    settings: Config, receiver: Receiver, channel: Channel, now_ms: int
-) -> Iterator[StepResult]:
+def walk(about: Composed, channel: Channel) -> Iterator[StepResult]:
     """Send a test message; the steps as far as it came."""
     yield StepResult("config")
     passed: list[Step] = []
     failure = None
     try:
-        channel.deliver(message(settings, receiver, now_ms), passed.append)
+        channel.deliver(about, passed.append)
     except Undelivered as error:
         failure = error
     yield from (StepResult(step) for step in STEPS if step in passed)
