@@ -304,10 +304,12 @@ def test_a_malformed_packet_cuts_its_sender_off(besieged: Besieged, case: str) -
 def test_three_tools_of_one_engineer_live_side_by_side(besieged: Besieged) -> None:
     """Three times the script that the engineer was given, all of them alive to the end."""
     script = str(besieged.directory.path / "secrets" / "ina.sh")
+    topic = topics.sample(besieged.names[0])
     with besieged.holds():
         tools = [
             subprocess.Popen(
-                ["sh", script, "-C", "20", "-W", "120", "-t", topics.sample(besieged.names[0])],
+                # A topic for each message, as a packed one is no text.
+                [*("sh", script, "-C", "20", "-W", "120", "-F", "%t"), "-t", topic],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )

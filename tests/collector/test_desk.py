@@ -455,4 +455,4 @@ def test_both_engines_have_the_same_columns() -> None:
     left = {"session", "posted_report"}
     assert {*left, *desk_copying.TABLES} == set(columns(desk_opening.FOLDER))
     assert columns(notify_opening.FOLDER) == columns(notify_opening.SERVER_FOLDER)
-    assert set(notify_copying.TABLES) == set(columns(notify_opening.FOLDER))
+    assert {"remembered", *notify_copying.TABLES} == set(columns(notify_opening.FOLDER))
