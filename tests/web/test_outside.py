@@ -11,9 +11,9 @@ BUDGET_BYTES, BUDGET_REQUESTS = 45_000, 6
 
 
 def test_a_wall_shows_every_scene_without_javascript(page: TestClient) -> None:
-    """The city, its places with the worst first, and the map."""
+    """Incidents, the city, its places with the worst first, and the map."""
     text = page.get("/wall?lang=en").text
-    assert 3 == len(re.findall(r'class="scene[ "]', text))
+    assert 4 == len(re.findall(r'class="scene[ "]', text))
     assert 'data-wall="20"' in text
 
 
