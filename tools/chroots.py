@@ -6,17 +6,24 @@ They are as small as an installation needs; what is tried in one happens in a co
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "ca-certificates,make,mosquitto,mosquitto-clients,python3-venv,systemd"
 PYTHONS = {"bookworm": "311", "trixie": "313"}  # each release's own
-# What pip fetches for the server half, and what builds it.
+_PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+# What pip fetches for `make install`, and what builds it.
 WANTED = (
-    "babel>=2.17", "jinja2>=3.1", "starlette>=1.0", "uvicorn>=0.30",
-    "cryptography>=38", "msgspec>=0.18", "paho-mqtt>=2.1,<3", "rich>=13", "tzdata",
-    "psutil>=5.9.5", "click>=8.1.7", "setuptools>=77", "wheel", "apprise>=1.9",
-)  # fmt: skip
+    *_PROJECT["project"]["dependencies"],
+    *[
+        one
+        for extra in ("server", "notify")
+        for one in _PROJECT["project"]["optional-dependencies"][extra]
+    ],
+    *_PROJECT["build-system"]["requires"],
+    "wheel",
+)
 
 
 def cache() -> Path:
