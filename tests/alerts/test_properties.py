@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.alerts.cities import MIDNIGHT_MS, MIN, NOON_MS, SETTINGS, H, Play, S, city, router, site
@@ -231,6 +231,7 @@ class Retrying:
         return router(self.name, state=state, since_ms=self.since_ms)
 
 
+@settings(max_examples=min(60, settings().max_examples))  # each plays an hour or two
 @given(DROPS, st.integers(5, 40), st.booleans(), st.integers(0, 2**32))
 @example([(180, 90)] * 14, 40, True, 1)
 @example([(240, 90)] * 14, 40, False, 2)
