@@ -22,7 +22,7 @@ SCREENS = Path("docs/screens")
 NOON = "12:10"  # offices, parks and kitchens have visitors
 PAST_DAYS = 2
 START_S = 60.0  # until there is a page
-OUTAGE_MS = 420_000  # until it shows, perhaps the next one
+OUTAGE_MS = 22 * 60_000  # where it is missed, the next one is twenty minutes later
 PAST_S = 600.0  # until the simulated days are there
 WHOLE = 0.9  # of an hour; some of it is an outage
 
