@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bench.results import Length, Result
 from tests.agent.fake_hostapd import FakeBss, FakeHostapd
 from tests.system.city import City
+from titik_wire.packed import unpack
 
 COMMAND = "python -m bench.run --only latency"
 APART_S = 5.5
@@ -79,7 +80,7 @@ def _listening(city: City) -> Iterator[list[Seen]]:
 
     def heard(_client: object, _data: object, message: paho.MQTTMessage) -> None:
         at, wall_ms = time.monotonic(), time.time() * 1000
-        body = json.loads(message.payload)
+        body = json.loads(unpack(message.payload))
         taken_ms = None
         if message.topic.endswith("/sample") and not message.retain:
             text = body["taken_at"]
