@@ -80,7 +80,7 @@ def _listening(city: City) -> Iterator[list[Seen]]:
 
     def heard(_client: object, _data: object, message: paho.MQTTMessage) -> None:
         at, wall_ms = time.monotonic(), time.time() * 1000
-        body = json.loads(unpack(message.payload))
+        body = json.loads(unpack(bytes(message.payload)))
         taken_ms = None
         if message.topic.endswith("/sample") and not message.retain:
             text = body["taken_at"]
