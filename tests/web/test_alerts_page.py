@@ -115,6 +115,19 @@ def test_what_is_wrong_is_listed_and_counted(alerts_view: CityView) -> None:
     assert '<b class="count" data-alerts><span>1</span>' in page.get("/").text
 
 
+def test_an_open_page_is_sent_its_incidents_alone(alerts_view: CityView) -> None:
+    """As the whole page has them, with its version; and none of its places."""
+    page = client(alerts_view)
+    whole, part = page.get("/?lang=en").text, page.get("/?lang=en&renewed=alerts").text
+    section = re.compile(r'<section class="now-incidents".*?</section>', re.DOTALL)
+    version = re.compile(r'data-incidents="([^"]+)"')
+    assert "place down: RSUD S.K. Lerik" in part
+    assert section.findall(whole) == section.findall(part)
+    assert version.findall(whole) == version.findall(part)
+    assert "data-place-list" in whole
+    assert "data-place-list" not in part
+
+
 def test_who_only_looks_sees_no_form(alerts_view: CityView) -> None:
     """The untouched demo reads how the first operator is made; what it sends is refused."""
     page = client(alerts_view)

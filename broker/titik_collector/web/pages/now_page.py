@@ -2,11 +2,14 @@
 
 Rule: what is chosen is in the address: `q` words, `state` one state, `sort` the order, `group` by
 a fact, facts such as `provider`.
+Rule: `renewed=alerts` has the section of incidents alone. Every open page asks for it when an
+incident changes, and the places are the dear part.
 Rule: `all` shows all of many places, and `place` is the one whose day is beside the map.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +18,7 @@ from starlette.routing import Route
 from titik_collector.config.model import Config
 from titik_collector.languages.codes import marked
 from titik_collector.web import alert_view, alert_words, place_groups, site_map
+from titik_collector.web.city_view import CityView
 from titik_collector.web.error_pages import chosen_of
 from titik_collector.web.place_groups import KEYS
 from titik_collector.web.places import (
@@ -34,6 +38,12 @@ MOST = 30  # places at once; of more the worst are shown, and groups begin close
 
 
 async def _now(request: Request) -> Response:
+    if request.query_params.get("renewed") == "alerts":
+        return render(request, "now_renewed.html", **_incidents(city_of(request)))
+    return _whole(request)
+
+
+def _whole(request: Request) -> Response:
     view, query = city_of(request), request.query_params
     state = chosen_of("state", query.get("state"), STATES)
     sort = chosen_of("sort", query.get("sort"), tuple(SORTS)) or next(iter(SORTS))
@@ -54,15 +64,10 @@ async def _now(request: Request) -> Response:
         groups = place_groups.grouped(ordered, key, snapshot.at_ms, sort)
     else:
         groups = [place_groups.together(ordered, snapshot.at_ms)] if wanted and ordered else []
-    incidents = alert_view.open_incidents(view)
     return render(
         request,
         "now.html",
-        incidents=incidents[:MOST_INCIDENTS],
-        incidents_version=alert_view.version(view),
-        more_incidents=max(0, len(incidents) - MOST_INCIDENTS),
-        kind_titles=alert_words.KIND_TITLES,
-        severities=alert_words.SEVERITIES,
+        **_incidents(view),
         line=snapshot.status.line,
         every=every,
         found={one.name for one in found},
@@ -85,6 +90,18 @@ async def _now(request: Request) -> Response:
         day=_day(view.config, every, query.get("place")),
         map=site_map.of_city(view.config, these, request.app.state.basemap),
     )
+
+
+def _incidents(view: CityView) -> dict[str, Any]:
+    """What both templates draw them from."""
+    incidents = alert_view.open_incidents(view)
+    return {
+        "incidents": incidents[:MOST_INCIDENTS],
+        "incidents_version": alert_view.version(view),
+        "more_incidents": max(0, len(incidents) - MOST_INCIDENTS),
+        "kind_titles": alert_words.KIND_TITLES,
+        "severities": alert_words.SEVERITIES,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,9 @@ function follow(subject) {
   async function ask() {
     if (document.hidden) return; // who comes back gets a snapshot, and that asks
     asked = performance.now();
-    const answer = await fetch(location.href).catch(() => null);
+    const url = new URL(location.href);
+    url.searchParams.set("renewed", subject); // a page that has no such part answers whole
+    const answer = await fetch(url).catch(() => null);
     if (!answer?.ok) return; // the next sample asks again
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const [sections, fresh] = [within(document), within(page)];
