@@ -263,11 +263,8 @@ def _bring_delivered(file: Path, city: Config) -> list[str]:
     """Where nothing was sent yet; without it a message may come twice."""
     with ExitStack() as left:
         beside = _beside(notify_opening.folder_of(city.beside), left)
-        with _opened(file) as tar:
-            member = next((one for one in tar if one.name == NOTIFY), None)
-            if member is None:
-                return []
-            _write(tar, member, beside)
+        if not _wrote_member(file, NOTIFY, beside):
+            return []
         try:
             with (
                 closing(desk_opening.open_file(beside, notify_opening.FOLDER)) as source,
@@ -284,11 +281,8 @@ def _bring_desk(file: Path, city: Config) -> list[str]:
     """Where the city has none; StoreError if a server that has it is away."""
     with ExitStack() as left:
         beside = _beside(desk_opening.folder_of(city.beside), left)
-        with _opened(file) as tar:
-            member = next((one for one in tar if one.name == DESK), None)
-            if member is None:
-                return []
-            _write(tar, member, beside)
+        if not _wrote_member(file, DESK, beside):
+            return []
         if (damage := snapshot.damage(beside)) is not None:
             lost = f"no user of the page: {DESK} of {file} is damaged ({damage})"
             return [f"{lost}; {_ADD}"]
@@ -299,6 +293,15 @@ def _bring_desk(file: Path, city: Config) -> list[str]:
             if desk_copying.is_empty(target):
                 desk_copying.copy(source, target, desk_opening.name(city.page_store))
         return []
+
+
+def _wrote_member(file: Path, name: str, beside: Path) -> bool:
+    """Whether the backup has it; it is `beside` then."""
+    with _opened(file) as tar:
+        member = next((one for one in tar if one.name == name), None)
+        if member is not None:
+            _write(tar, member, beside)
+    return member is not None
 
 
 def _store_files(store: Path) -> list[Path]:

@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from email import message_from_bytes, policy
@@ -12,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.desks import ENGINES
 from tests.notify.cities import city, mailbox, now_ms, webhook
 from tests.notify.messages import notification
 from tests.notify.programs import Inbox, Program, mailing, serving
 from tests.ports import free_port
-from tests.postgres import Postgres
 from tests.until import until
 from titik_collector.alerts.alert import Notification, What
 from titik_collector.desk.desk_reading import DeskReading
@@ -33,18 +30,6 @@ def due(
     at_ms = now_ms() - ago_ms
     made = notification(number, what, at_ms, receiver, incident)
     return replace(made, message=replace(made.message, from_ms=at_ms - 600_000))
-
-
-@pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest) -> Iterator[str]:
-    """What a configuration has of its store, on each engine."""
-    if request.param == "sqlite":
-        yield 'path = "titik.db"'
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    with server.schema() as name:
-        yield f'url = "{server.url}"\nschema = "{name}"'
-    server.drop(f"{name}-notify")
 
 
 def test_a_message_arrives_and_is_marked(tmp_path: Path, store: str) -> None:

@@ -1,6 +1,5 @@
 """The report of a month on its way, from the page's command to a mailbox, by real processes."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -8,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.desks import ENGINES
 from tests.notify.cities import City, city, mailbox, now_ms, webhook
 from tests.notify.messages import notification
 from tests.notify.programs import Inbox, Program, mailing, serving
-from tests.postgres import Postgres
 from tests.reports.made import ZONE, headline, made
 from tests.until import until
 from titik_collector.reports import freezing, posting_reports
@@ -26,19 +23,6 @@ pytestmark = pytest.mark.system
 MONTH = periods.at(now_ms(), ZONE).name
 DELIVERED = [("it", 1, "delivered")]
 MORE_VISITS = replace(headline(), use=headline().use._replace(visits_max=2000))
-
-
-@pytest.fixture(params=ENGINES)
-def store(request: pytest.FixtureRequest) -> Iterator[str]:
-    """What a configuration has of its store, on each engine."""
-    if request.param == "sqlite":
-        yield 'path = "titik.db"'
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    with server.schema() as name:
-        yield f'url = "{server.url}"\nschema = "{name}"'
-    for other in ("desk", "notify"):
-        server.drop(f"{name}-{other}")
 
 
 def post(one: City, report: Report) -> None:
