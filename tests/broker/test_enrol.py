@@ -186,22 +186,6 @@ def test_a_routers_certificate_writes_its_own_topics_alone(running: City, tmp_pa
     assert ["Not authorized", "No matching subscribers"] == output
 
 
-def test_an_engineers_file_is_all_it_takes(running: City) -> None:
-    """The script runs as it stands, and the user can read."""
-    running.says("engineer", "add", "ina")
-    file = running.folder / "broker/secrets/ina.sh"
-    assert 0o600 == stat.S_IMODE(file.stat().st_mode)
-    done = subprocess.run(
-        ["sh", str(file), "-C", "1", "-W", "60", "-t", "$SYS/broker/version"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "mosquitto" in done.stdout
-    assert "ina" in running.says("engineer", "list").split()
-    running.says("engineer", "remove", "ina")
-    assert "ina" not in running.says("engineer", "list").split()
-    assert "ina" not in running.broker.users()
-
-
 def test_the_servers_certificate_renews_under_routers(running: City, tmp_path: Path) -> None:
     """A reload is enough; the router trusts the authority, not the certificate."""
     keys = running.enrol("tirosa-1", tmp_path / "router")

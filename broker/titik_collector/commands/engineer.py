@@ -8,7 +8,7 @@ from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.commands import options, plainly
 from titik_collector.config import edit, model
-from titik_collector.enrolment import bundle
+from titik_collector.enrolment import bundle, engineer_login
 from titik_collector.files.replace import replace_file
 from titik_wire import topics
 
@@ -24,7 +24,7 @@ def engineer() -> None:
 def add(name: str, file: Path) -> None:
     """Make a reader, and print the command that reads.
 
-    With TLS one file has everything that its tools need.
+    With TLS one file has everything that mosquitto_sub needs. For other tools the login is printed.
     """
     with plainly(), edit.editing(file) as city:
         made = BrokerFolder.of(city, "users")
@@ -42,6 +42,9 @@ def add(name: str, file: Path) -> None:
         there = made.bundle_file(name)
         replace_file(there, text)
     click.echo(f"{name} may read; give them {there}, and they run: sh {there.name}")
+    click.echo(f"for other tools, or Windows, give them {made.authority.ca_file} and this login:")
+    for line in engineer_login.lines(name, host, made.ports.engineer, password):
+        click.echo(line)
 
 
 @engineer.command("list")

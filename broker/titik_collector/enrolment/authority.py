@@ -110,9 +110,14 @@ class Authority:
         return all((self._tls / name).exists() for name in ("server.crt", "server.key"))
 
     @property
+    def ca_file(self) -> Path:
+        """Where the authority's own certificate lies, for anybody to read."""
+        return self._tls / "ca.crt"
+
+    @property
     def ca_pem(self) -> str:
         """What routers and engineers trust."""
-        return _read(self._tls / "ca.crt").decode()
+        return _read(self.ca_file).decode()
 
     def check(self) -> None:
         """AuthorityError unless it can certify and revoke."""

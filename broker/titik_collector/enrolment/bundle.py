@@ -4,6 +4,8 @@ Rule: it is a shell script with everything in it, for busybox too, and may be ru
 Rule: secrets are in the file alone, never in an argument or the environment.
 """
 
+import shlex
+
 from titik_wire import topics
 
 _ROUTER = """\
@@ -123,10 +125,11 @@ echo "{router} is set up; see whether it works: titik-agent check"
 
 _ENGINEER = """\
 #!/bin/sh
-# {name} reads the city: sh {name}.sh [options of mosquitto_sub, such as -t '{watch}']
-# broker {host}, port {port}, user {name}, password {password}
+# {name} reads the city: sh {name}.sh [options of mosquitto_sub]
+# Without a topic among the options it listens to {watch}.
 set -eu
 umask 077
+password={password}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT INT TERM
 cat >"$folder/ca.crt" <<'END'
@@ -136,10 +139,14 @@ cat >"$folder/mosquitto_sub" <<END
 -h {host}
 -p {port}
 -u {name}
--P {password}
+-P $password
 --cafile $folder/ca.crt
 END
-[ $# -gt 0 ] || set -- -v -t '{watch}'
+topic=
+for option; do
+	case $option in -t | --topic) topic=given ;; esac
+done
+[ -n "$topic" ] || set -- -v -t '{watch}' "$@"
 XDG_CONFIG_HOME=$folder mosquitto_sub "$@"
 """
 
@@ -154,5 +161,10 @@ def of_router(router: str, host: str, port: int, ca: str, certificate: str, key:
 def of_engineer(name: str, host: str, port: int, ca: str, password: str) -> str:
     """What an engineer runs."""
     return _ENGINEER.format(
-        name=name, host=host, port=port, ca=ca, password=password, watch=topics.ALL_NOW
+        name=name,
+        host=host,
+        port=port,
+        ca=ca,
+        password=shlex.quote(password),
+        watch=topics.ALL_NOW,
     )
