@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE  # pytest would compile all tests again in each
 .NOTPARALLEL:
 .PHONY: help install install-agent uninstall demo test test-long check lint docs languages matrix matrix-quick \
 	lab foreign openwrt-ipk \
-	openwrt-apk bench bench-quick faults faults-quick \
+	openwrt-apk openwrt-feed bench bench-quick faults faults-quick \
 	faults-mutations endurance endurance-quick fuzz fuzz-quick web-vendor screenshots clean
 
 help:  ## this list
@@ -32,7 +32,7 @@ check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, 
 # pytest runs last, so that its closing line is the last word. Four files are tested at a time:
 # most system tests wait.
 test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 15 minutes (as root)
-	@sh tools/need.sh chromium mosquitto mosquitto_sub pango postgres ip nft nginx prometheus promtool systemd-analyze shellcheck shfmt busybox-static faketime
+	@sh tools/need.sh chromium mosquitto mosquitto_sub pango postgres ip nft nginx prometheus promtool systemd-analyze shellcheck shfmt busybox-static faketime signify-openbsd
 	@$(RUN) $(BIN)/pytest -n 4 --dist loadscope --durations=15 --hypothesis-profile=thorough -m "not long"
 
 # Benchmarks mostly wait, so faults are played beside them. The longest file of pytest, an evening,
@@ -64,6 +64,9 @@ openwrt-ipk: $(VENV)/.dev  ## the router's packages for OpenWrt 23.05 and 24.10,
 
 openwrt-apk: $(VENV)/.dev  ## the same for OpenWrt 25.12; needs apk 3 (docs/routers.md)
 	@$(BIN)/python -m tools.openwrt_apk
+
+openwrt-feed: $(VENV)/.dev  ## signed feeds of both, in dist/feed, for any web server (docs/routers.md)
+	@$(BIN)/python -m tools.openwrt_feed $(ARGS)
 
 lint: $(VENV)/.dev  ## formatting, ruff and types
 	@$(BIN)/ruff format --check -q

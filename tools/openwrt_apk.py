@@ -48,17 +48,31 @@ def build(out: Path, feed: Path = FEED) -> list[Path]:
     return made
 
 
+def find() -> str | None:
+    """The program, if apk 3 is here."""
+    found = shutil.which("apk")
+    return found if found is not None and _is_new(_version(found)) else None
+
+
 def _apk() -> str:
     """The program; without one there is no package."""
     found = shutil.which("apk")
     if found is None:
         sys.exit(f"apk {MAJOR} makes these packages, and is not in PATH: {GET_APK}")
-    asked = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
-    version = re.search(r"apk-tools (\d+)\.", asked.stdout)
-    if version is None or int(version[1]) < MAJOR:
-        output = asked.stdout.strip() or asked.stderr.strip()
+    output = _version(found)
+    if not _is_new(output):
         sys.exit(f"apk {MAJOR} makes these packages, and {found} is another ({output}): {GET_APK}")
     return found
+
+
+def _version(apk: str) -> str:
+    asked = subprocess.run([apk, "--version"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip() or asked.stderr.strip()
+
+
+def _is_new(output: str) -> bool:
+    version = re.match(r"apk-tools (\d+)\.", output)
+    return version is not None and int(version[1]) >= MAJOR
 
 
 def _list(built: Built, package: str, root: Path) -> None:

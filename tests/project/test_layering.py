@@ -49,7 +49,7 @@ FLOORS = {
         {"limits"},
         {"alerts", "figures", "files", "jobs", "languages", "own_state", "received", "wording"},
         {"config", "store"},
-        {"accounts", "broker_link", "enrolment", "registry", "timeline", "units"},
+        {"accounts", "broker_link", "enrolment", "feed", "registry", "timeline", "units"},
         {"access", "desk", "outputs", "rollups"},
         {"broker_setup", "live"},
         {"backup", "ingest", "queries"},

@@ -1,0 +1,53 @@
+"""Makes the packages of every release, and of all that lie in `dist/` signed feeds, in `dist/feed`.
+
+Rule: the keys are made once, in `var/feed-keys`, which `make clean` leaves alone.
+Rule: without apk 3 the feeds of opkg are made all the same, and the last line says what is missing.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from titik_collector.feed.feed_error import FeedError
+from titik_collector.feed.feed_folder import Feed, write_feeds
+from titik_collector.feed.signing_keys import keys_in
+from tools import openwrt_apk, openwrt_ipk
+from tools.matrix import ROOT
+
+DIST, KEYS = ROOT / "dist", ROOT / "var/feed-keys"
+# Who makes packages of each kind, all that there are; each takes the folder to write into.
+IPKS: tuple[Callable[[Path], list[Path]], ...] = (openwrt_ipk.build,)
+APKS: tuple[Callable[[Path], list[Path]], ...] = (openwrt_apk.build,)
+
+
+def make(dist: Path, keys: Path, out: Path, given: list[Path]) -> list[Feed]:
+    """Build what can be built here; then the feeds of it, and of whatever `given` names."""
+    apk = openwrt_apk.find()
+    for build in (*IPKS, *(APKS if apk else ())):
+        build(dist)
+    packages = [*dist.glob("*.ipk"), *(dist.glob("*.apk") if apk else ()), *given]
+    return write_feeds(sorted(packages), out, keys_in(keys), apk)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make openwrt-feed", description=__doc__)
+    parser.add_argument("--keys", type=Path, default=KEYS, help="folder of the signing keys")
+    parser.add_argument("--out", type=Path, default=DIST / "feed", help="what a web server serves")
+    parser.add_argument("packages", type=Path, nargs="*", help="more .ipk and .apk files")
+    asked = parser.parse_args()
+    is_first = not asked.keys.exists()
+    try:
+        feeds = make(DIST, asked.keys, asked.out, asked.packages)
+    except FeedError as error:
+        sys.exit(error.text)
+    for feed in feeds:
+        print(f"{feed.folder}: {', '.join(feed.packages)}")
+    if is_first:
+        print(f"{asked.keys}: new keys. Keep a copy elsewhere: routers trust no other")
+    if openwrt_apk.find() is None:
+        print(f"no feed of 25.12: apk 3 is not in PATH; {openwrt_apk.GET_APK}")
+
+
+if __name__ == "__main__":
+    main()
