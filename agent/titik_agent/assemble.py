@@ -52,6 +52,7 @@ from titik_wire.messages import Status
 if TYPE_CHECKING:
     from titik_agent.sampling.watchdog import Watchdog
     from titik_agent.sources.reach import ReachSource
+    from titik_agent.state_file import StateWriter
 
 titik_agent.lazy_imports.later.finish()
 log = logging.getLogger("titik_agent")
@@ -154,7 +155,14 @@ def _run(settings: Config, endpoint: Endpoint) -> None:
     events = [one for one in sources if isinstance(one, EventSource)]
     watchdog = _watchdog(settings, clock)
     alive = [] if watchdog is None else [watchdog.kick]
-    loop = Loop(sampler, schedule, spool, events, clock.monotonic, connector.wake, *alive)
+    state = _state_file(settings, endpoint, clock, spool, sources, sampler, connector, publisher)
+
+    def spooled() -> None:
+        connector.wake()
+        if state is not None:
+            state.sampled()
+
+    loop = Loop(sampler, schedule, spool, events, clock.monotonic, spooled, *alive)
     stop = threading.Event()
 
     def end(*_: object) -> None:
@@ -174,6 +182,8 @@ def _run(settings: Config, endpoint: Endpoint) -> None:
         # Flash first: procd kills after 5 s, and a goodbye may hang in a connect.
         spool.close()
         connector.stop()
+        if state is not None:
+            state.remove()
         if watchdog is not None:
             watchdog.close()
         if reach is not None:
@@ -235,6 +245,29 @@ def _watchdog(settings: Config, clock: Clock) -> "Watchdog | None":
     from titik_agent.sampling.watchdog import Watchdog
 
     return Watchdog(settings.sources.ubus_socket, settings.watchdog, clock.monotonic)
+
+
+def _state_file(
+    settings: Config,
+    endpoint: Endpoint,
+    clock: Clock,
+    spool: Spool,
+    sources: Sequence[Source],
+    sampler: Sampler,
+    connector: Connector,
+    publisher: Publisher,
+) -> "StateWriter | None":
+    if settings.state_file is None:
+        return None
+    from titik_agent.state_file import StateWriter
+
+    state = StateWriter(
+        settings.state_file, endpoint.where, clock, spool, sources, sampler, connector,
+        publisher.collectors, settings.router, settings.interval_s,
+    )  # fmt: skip
+    connector.changed = state.changed
+    state.write()
+    return state
 
 
 def _reach(wanted: config.Reach) -> "ReachSource | None":

@@ -51,3 +51,4 @@ MAX_DNS_NAME = 253  # characters
 MAX_PHY_NAME = 60  # characters, so that its band fits into a label with it
 MAX_DEVICES = 1 << 16
 MAX_SHOWN = 120  # characters of a section in `titik-agent check`
+MAX_REASON = 200  # characters of a reason in the state file

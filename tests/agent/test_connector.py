@@ -35,7 +35,7 @@ class Router:
 
     def __init__(self, port: int, wait_s: float = 0.0, **timing: float) -> None:
         self.now = 1000.0
-        self.spool = Spool(None)
+        self.spool = Spool(None, monotonic=lambda: self.now)
         self.publisher = Publisher(ABOUT, self.spool, lambda: self.now)
         self.connector = Connector(
             self.publisher,

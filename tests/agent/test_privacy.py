@@ -4,22 +4,28 @@ import base64
 import hashlib
 import logging
 import os
+import random
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.agent.fake_hostapd import FakeBss, FakeHostapd, station
 from tests.agent.fake_ubusd import FakeUbusd, answer
+from tests.agent.test_connector import ABOUT, dialler
 from tests.agent.test_hostapd_ubus import Counters
 from tests.agent.test_netdev import SILENT
 from tests.agent.test_reach import reach, resolver
 from tests.agent.test_rtnetlink import attribute, message, route
 from tests.agent.test_sampler import FakeClock
+from titik_agent.broker_link.backoff import Backoff
+from titik_agent.broker_link.connector import Connector
+from titik_agent.broker_link.publisher import Publisher
 from titik_agent.hostapd.control_socket import Addresses
 from titik_agent.sampling.sampler import Sampler
+from titik_agent.sampling.source import Source
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import rtnetlink
 from titik_agent.sources.flow_offload import FlowOffload
@@ -34,6 +40,7 @@ from titik_agent.sources.survey import Survey
 from titik_agent.sources.visitors import Sketch
 from titik_agent.sources.wiring import Wiring
 from titik_agent.spool.spool import Spool
+from titik_agent.state_file import StateWriter
 
 VISITORS = 300
 GATEWAY = (
@@ -154,8 +161,20 @@ class Broken:
         raise KeyError(mac(0))
 
 
+def shown_on(
+    path: Path, clock: FakeClock, spool: Spool, sources: Sequence[Source], sampler: Sampler
+) -> StateWriter:
+    """What the router's own page shows, of an agent that has no connection."""
+    publisher = Publisher(ABOUT, spool, clock.monotonic)
+    connector = Connector(publisher, dialler(1883), Backoff(random.Random()))
+    return StateWriter(
+        str(path), "mqtt.example:1883", clock, spool, sources, sampler, connector,
+        publisher.collectors, "a", 30,
+    )  # fmt: skip
+
+
 def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Payloads, spool, checkpoint and log of a router with these visitors."""
+    """Payloads, spool, checkpoint, state file and log of a router with these visitors."""
     everything = _Everything()
     root = logging.getLogger()
     root.addHandler(everything)
@@ -189,6 +208,8 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
             FlowOffload(str(modules)), Broken(),
         )  # fmt: skip
         sampler = Sampler("a", "0" * 16, clock, spool, sources, rss_bytes=lambda: 1)
+        state_file = tmp_path / "state.json"
+        state = shown_on(state_file, clock, spool, sources, sampler)
         for turn in range(60):
             ubusd.notify("hostapd.phy0-ap0", "sta-authorized", {"address": mac(turn)})
             hostapd.pump()
@@ -198,7 +219,8 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
                 [net.ifname for net in sample.net or ()], sample.flow_offload,
             )  # fmt: skip
             spool.append(sample.run, sample.seq, payload)
-            gathered.append(payload)
+            state.sampled()
+            gathered += [payload, state_file.read_bytes()]
             clock.now_ms += 30_000
         hostapd.close()
     spool.close()
@@ -215,7 +237,7 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
 def test_no_identifier_of_a_visitor_leaves_the_router(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not in a message, the spool, the checkpoint or the log; plain, re-encoded or hashed."""
+    """Not in a message, the spool, checkpoint, state or log; plain, re-encoded or hashed."""
     gone = what_leaves(tmp_path, monkeypatch)
 
     assert len(gone) > 60 * 500

@@ -170,6 +170,20 @@ def test_every_key_of_the_agent_can_be_set(router: Router) -> None:
         assert (0o600, UID, UID) == (stat.S_IMODE(was.st_mode), was.st_uid, was.st_gid)
 
 
+def test_the_state_is_written_where_a_page_shows_it(router: Router) -> None:
+    """In a folder that is the agent's; where LuCI's application is missing, nothing is."""
+    router.uci(ENROLLED)
+    router.service("titik-agent")
+    assert "state_file" not in toml(router)
+    menu = router.root / "usr/share/luci/menu.d/luci-app-titik.json"
+    menu.parent.mkdir(parents=True)
+    menu.touch()
+    router.service("titik-agent", "reload")
+    assert "/var/run/titik-agent/state/agent.json" == toml(router)["state_file"]
+    was = (router.root / "var/run/titik-agent/state").stat()
+    assert (UID, UID, 0o700) == (was.st_uid, was.st_gid, stat.S_IMODE(was.st_mode))
+
+
 def test_root_writes_where_only_root_may(router: Router) -> None:
     """Else a link that the agent put there would lead it to any file."""
     router.uci(ENROLLED)
@@ -207,7 +221,7 @@ def test_every_key_of_the_agent_is_known_to_the_init_script() -> None:
         (section, key)
         for section, table in tables.items()
         for key in (one.name for one in dataclasses.fields(table))
-        if key not in tables and key != "watchdog"
+        if key not in tables and key not in ("watchdog", "state_file")
     }
     assert wanted == asked
 

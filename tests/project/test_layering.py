@@ -40,7 +40,7 @@ FLOORS = {
         {"spool"},
         {"sampling"},
         {"sources", "broker_link"},
-        {"check", "probe"},
+        {"check", "probe", "state_file"},
         {"assemble"},
         {"commands"},
         {"__main__"},

@@ -58,11 +58,13 @@ class Connector:
     ) -> None:
         self.is_connected = False
         self.is_over = False  # stopped, and everything closed
+        self.since = monotonic()  # when it was connected, or lost
+        self.trouble: str | None = None  # why the last connection ended, or could not be made
+        self.changed: Callable[[], None] = lambda: None  # called after a change, and a message
         self._publisher = publisher
         self._life = publisher.life
         self.subscribed = publisher.life.subscribed
         self.published = publisher.published
-        self.received = publisher.received
         self._dial = dial
         self._backoff = backoff
         self._timing = timing or Timing()
@@ -184,15 +186,28 @@ class Connector:
             self._stop_by = self._monotonic() + self._timing.stop_s
             self._try(self._life.stop)
 
-    # Of the link's events the one that is not the publisher's alone.
+    @property
+    def next_try_at(self) -> float:
+        """When the next connection is due, or the present one was."""
+        return self._dial_at
+
+    # Of the link's events those that are not the publisher's alone.
 
     def connected(self) -> None:
         """The broker accepted us."""
         self.is_connected = True
-        self._backoff.connected(self._monotonic())
+        self.since = self._monotonic()
+        self.trouble = None
+        self._backoff.connected(self.since)
         log.info("broker connected")
         assert self._link is not None
         self._publisher.connected(self._link)
+        self.changed()
+
+    def received(self, topic: str, payload: bytes) -> None:
+        """A message of a collector."""
+        self._publisher.received(topic, payload)
+        self.changed()
 
     def _connect(self) -> None:
         topic, payload = self._life.will()
@@ -233,6 +248,8 @@ class Connector:
         if link is not None:
             link.close()
         was_connected, self.is_connected = self.is_connected, False
+        self.since = now if was_connected else self.since
+        self.trouble = down.reason
         self._publisher.disconnected()
         if self._backoff.stable(now):
             self._logged = ""
@@ -242,6 +259,7 @@ class Connector:
         wait_s = self._backoff.failed(now, down.slow)
         self._dial_at = now + wait_s
         self._log_trouble(down, was_connected, wait_s)
+        self.changed()
 
     def _log_trouble(self, down: LinkDown, was_connected: bool, wait_s: float) -> None:
         new = down.reason != self._logged

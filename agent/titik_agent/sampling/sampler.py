@@ -8,7 +8,7 @@ bytes, is unknown alone. Where it is no optional one, its section is left out.
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final, Literal, NamedTuple
 
@@ -58,6 +58,8 @@ class Sampler:
     ) -> None:
         self.run = run
         self.seq = 0  # of the newest sample
+        self.newest: Sample | None = None
+        self.failing: Mapping[str, str] = {}  # which sources, and why; never changed in place
         self._router = router
         self._clock = clock
         self._spool = spool
@@ -67,7 +69,6 @@ class Sampler:
         self._meters = Meters()
         self._last_ms: int | None = None
         self._turn = 0
-        self._failing: set[str] = set()
         self._wrong: set[str] = set()  # what broke the contract in the last sample
 
     def take(self) -> tuple[Sample, bytes]:
@@ -79,6 +80,7 @@ class Sampler:
         fitted, payload = fit(sample, wrong)
         self._log_wrong(wrong)
         self.seq = fitted.seq
+        self.newest = fitted
         self._last_ms = now.uptime_ms
         return fitted, payload
 
@@ -169,13 +171,14 @@ class Sampler:
         )
 
     def _log_failed(self, name: str, reason: str) -> None:
-        if name not in self._failing:
-            self._failing.add(name)
+        was_failing = name in self.failing
+        self.failing = {**self.failing, name: reason}
+        if not was_failing:
             log.warning("source failed, section left out source=%s reason=%s", name, reason)
 
     def _log_back(self, name: str) -> None:
-        if name in self._failing:
-            self._failing.discard(name)
+        if name in self.failing:
+            self.failing = {one: why for one, why in self.failing.items() if one != name}
             log.info("source back source=%s", name)
 
     def _log_wrong(self, wrong: dict[str, str]) -> None:

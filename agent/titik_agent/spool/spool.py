@@ -52,6 +52,7 @@ class Spool:
         self._age = 0  # of its run
         self._merged = 0
         self._lost = 0
+        self._settled_at: float | None = None
         self._dropping = False
         self._distrusts_acks = False
         self._flash_fails = False
@@ -87,6 +88,18 @@ class Spool:
     def used_bytes(self) -> int:
         """Used on disk and in memory."""
         return self._storage.used_bytes
+
+    @property
+    def settled_at(self) -> float | None:
+        """When an ack last took something out, by the monotonic clock."""
+        return self._settled_at
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when the oldest has waited, or was read from an earlier process; None if empty."""
+        with self._lock:
+            oldest = self._blocks.oldest()
+            return None if oldest is None else oldest.since
 
     def append(self, run: str, seq: int, payload: bytes) -> None:
         """Take an encoded sample; its run is the current one from now on."""
@@ -132,6 +145,7 @@ class Spool:
                 for first, last in _settled(acked):
                     for block in self._blocks.within(acked.run, first, last):
                         self._storage.remove(block)
+                        self._settled_at = self._monotonic()
             self._tidy_checkpoint()
             return True
 
