@@ -50,7 +50,8 @@ SWALLOWED = """() => [...document.querySelectorAll("main :is(h1, h2, h3)")].filt
 ).map((one) => one.textContent.trim())"""
 # What lies over the menu of the page, wherever it is scrolled to.
 UPON_THE_MENU = """() => {
-  const links = [...document.querySelectorAll(".top nav a")].filter((one) => one.getClientRects().length);
+  const every = [...document.querySelectorAll(".top nav a")];
+  const links = every.filter((one) => one.getClientRects().length);
   const found = new Set();
   for (let y = 0; y < document.body.scrollHeight; y += 200) {
     scrollTo(0, y);
