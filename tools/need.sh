@@ -25,6 +25,8 @@ for name in "$@"; do
         mosquitto_*) package=mosquitto-clients ;;
         collectd) package=collectd-core ;;
         promtool) package=prometheus ;;
+        amtool) package=prometheus-alertmanager ;;
+        zabbix_agent2) package=zabbix-agent2 ;;
         node) package=nodejs ;;
         ip) package=iproute2 ;;
         nft) package=nftables ;;

@@ -183,6 +183,7 @@ MAX_ATTACHED, MAX_POSTED_REPORTS = 4 << 20, 32 << 20
 MAX_DETAIL = 300  # characters of why a try failed
 MAX_ADDRESSES = 4  # of one name, so that dead ones do not use up the time of a try
 MAX_PENDING = 5000  # messages that wait for all receivers; 1 kB each
+MAX_STANDING = 1000  # alerts that one request posts again; 1 kB each
 
 # Packages for routers, which have 16 MB of flash.
 MAX_PACKAGE = 32 << 20  # bytes

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.notify.alertmanagers import Alertmanager, alertmanager
 from tests.ports import free_port
 from tests.project.sources import ROOT
 from tests.until import until
@@ -63,6 +64,7 @@ class Prometheus:
     address: str
     city: Served
     token: str
+    alertmanager: Alertmanager
 
     def ask(self, path: str, **query: str) -> Any:
         """What its API answers."""
@@ -114,26 +116,37 @@ def prometheus(
     (folder / "prometheus.yml").write_text(
         text.replace("/etc/prometheus/titik.token", str(folder / "titik.token"))
     )
+    try:
+        with alertmanager(folder) as beside:
+            yield from scraping(folder, served_city, token, beside)
+    finally:
+        state.remove()
+
+
+def scraping(folder: Path, city: Served, token: str, beside: Alertmanager) -> Iterator[Prometheus]:
+    """The process; its alerts go to the Alertmanager, as the example says below its comment."""
+    file = folder / "prometheus.yml"
+    text = re.sub("(?m)^# ( *(?:alerting|alertmanagers|- ).*)$", r"\1", file.read_text())
+    file.write_text(text.replace("127.0.0.1:9093", beside.url.partition("://")[2]))
     port = free_port()
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [
                 "prometheus",
-                f"--config.file={folder}/prometheus.yml",
+                f"--config.file={file}",
                 f"--storage.tsdb.path={folder}/data",
                 f"--web.listen-address=127.0.0.1:{port}",
             ],
             stderr=log,
         )
     try:
-        started = Prometheus(f"http://127.0.0.1:{port}", served_city, token)
+        started = Prometheus(f"http://127.0.0.1:{port}", city, token, beside)
         # The second look of a counter is what a rate begins with.
         assert until(lambda: has_rates(started), True), (folder / "log").read_text()
         yield started
     finally:
         process.terminate()
         process.wait()
-        state.remove()
 
 
 def busy(served: Served) -> StateFile:
@@ -202,6 +215,16 @@ def test_its_rules_work_and_hand_the_alerts_on(prometheus: Prometheus) -> None:
     assert [("TitikAlert", "critical", "taman-tirosa")] == [
         (one["alertname"], one["severity"], one["subject"]) for one in firing
     ]
+
+
+def test_its_alertmanager_has_the_alerts(prometheus: Prometheus) -> None:
+    """Each with the labels that its routes and silences go by."""
+    assert ["taman-tirosa"] == until(prometheus.alertmanager.subjects, ["taman-tirosa"])
+    (alert,) = prometheus.alertmanager.alerts()
+    expected = ("TitikAlert", "site-offline", "site", "critical", "titik")
+    names = ("alertname", "kind", "scope", "severity", "job")
+    assert expected == tuple(alert["labels"][name] for name in names)
+    assert "site-offline: site taman-tirosa" == alert["annotations"]["summary"]
 
 
 @pytest.mark.parametrize("panel", list(panels()), ids=lambda panel: panel.name)

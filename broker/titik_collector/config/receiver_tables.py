@@ -25,9 +25,10 @@ from titik_collector.config.schema import (
 from titik_collector.languages.codes import CODES as LANGUAGES
 from titik_collector.limits import MAX_ROTA
 
-ChannelType = Literal["email", "webhook", "apprise", "folder"]
+ChannelType = Literal["email", "webhook", "alertmanager", "apprise", "folder"]
 Security = Literal["starttls", "tls", "none"]
 TYPES: tuple[ChannelType, ...] = get_args(ChannelType)
+PROGRAMS: tuple[ChannelType, ...] = ("webhook", "alertmanager")  # nobody reads it
 SECURITIES: tuple[Security, ...] = get_args(Security)
 # What each security has, as mail servers do.
 SMTP_PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
@@ -83,13 +84,18 @@ class Receiver:
     to: Annotated[str | None, Setting(MAILBOX, "of `email`: the mailbox")] = None
     url: Annotated[
         str | None,
-        Setting(URL, "of `webhook`: where to, if the address is no secret"),
+        Setting(
+            URL,
+            "of `webhook` and `alertmanager`: where to, if the address is no secret; of"
+            " `alertmanager` without `/api/v2`",
+        ),
     ] = None
     url_file: Annotated[
         Path | None,
         Setting(
             FILE,
-            "of `webhook` and `apprise`: file with the address, mode 0600; whoever has it can send",
+            "of `webhook`, `alertmanager` and `apprise`: file with the address, mode 0600; whoever"
+            " has it can send",
         ),
     ] = None
     secret_file: Annotated[
@@ -104,7 +110,7 @@ class Receiver:
         Path | None,
         Setting(
             FILE,
-            "of `webhook`: certificate authorities (PEM) to check it with",
+            "of `webhook` and `alertmanager`: certificate authorities (PEM) to check it with",
             "those of the system",
         ),
     ] = None
@@ -226,6 +232,7 @@ def _check_receiver(file: Path, path: str, one: Receiver, smtp: Smtp) -> None:
     wanted: dict[ChannelType, tuple[str, ...]] = {
         "email": ("to",),
         "webhook": ("url", "url_file", "secret_file", "ca_file"),
+        "alertmanager": ("url", "url_file", "ca_file"),
         "apprise": ("url_file",),
         "folder": ("folder",),
     }
@@ -233,6 +240,9 @@ def _check_receiver(file: Path, path: str, one: Receiver, smtp: Smtp) -> None:
         if getattr(one, key) is not None and key not in wanted[one.type]:
             allowed = f"allowed with {one.type}: {', '.join(wanted[one.type])}"
             raise ConfigError(file, f"{path}.{key}", f"is of no use with {one.type}", allowed)
+    if one.reports and one.type == "alertmanager":
+        allowed = "allowed with the other types"
+        raise ConfigError(file, f"{path}.reports", "is of no use with alertmanager", allowed)
     if one.type == "email":
         if one.to is None:
             raise ConfigError(file, f"{path}.to", "is missing", f"give {MAILBOX.allowed}")
@@ -244,7 +254,7 @@ def _check_receiver(file: Path, path: str, one: Receiver, smtp: Smtp) -> None:
             raise ConfigError(file, f"{path}.folder", "is missing", f"give {FILE.allowed}")
     elif (one.url is None) == (one.url_file is None):
         wrong = "is missing" if one.url is None else "is given, and so is url"
-        remedy = "give url or url_file" if one.type == "webhook" else f"give {FILE.allowed}"
+        remedy = "give url or url_file" if one.type in PROGRAMS else f"give {FILE.allowed}"
         raise ConfigError(file, f"{path}.url_file", wrong, remedy)
 
 

@@ -4,15 +4,19 @@ Rule: whoever calls decides and writes; only lanes wait for others.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from titik_collector.alerts.alert import Notification
 from titik_collector.config.model import Config
+from titik_collector.config.receiver_tables import PROGRAMS
 from titik_collector.languages.language import language
 from titik_collector.limits import MAX_DETAIL
-from titik_collector.notify import choosing, composing, own_alerts
+from titik_collector.notify import alertmanager, choosing, composing, own_alerts
+from titik_collector.notify.alertmanager import PostedAlert
 from titik_collector.notify.channel import channel_of
 from titik_collector.notify.choosing import Choice, Failure, Waiting
 from titik_collector.notify.composed import MessageKey
@@ -20,8 +24,12 @@ from titik_collector.notify.composing import Writing
 from titik_collector.notify.lane import ReceiverLane, Try
 from titik_collector.notify.ledger import Ledger
 from titik_collector.notify.report_outbox import ReportOutbox
+from titik_collector.notify.standing import Standing, standing
+from titik_collector.notify.undelivered import Undelivered
 
 log = logging.getLogger(__name__)
+
+AGAIN_S = 60.0  # so often an Alertmanager gets what goes on, which it forgets when it restarts
 
 Messages = Iterable[tuple[MessageKey, Notification]]
 
@@ -36,6 +44,8 @@ class ReceiverLanes:
     reports: ReportOutbox | None = None  # None: it sends none
     _tries: "SimpleQueue[Try]" = field(default_factory=SimpleQueue)
     _lanes: dict[str, ReceiverLane] = field(default_factory=dict)
+    _posted_at: dict[str, float] = field(default_factory=dict)  # monotonic
+    _silent: dict[str, str] = field(default_factory=dict)  # why nothing was posted again
     _nobodies: set[str] = field(default_factory=set)  # receivers that have no lane, as logged
 
     def start(self) -> None:
@@ -68,6 +78,21 @@ class ReceiverLanes:
             elif lane.is_free():
                 self._give(lane, some, now_ms)
 
+    def post_again(self, messages: Iterable[Notification]) -> None:
+        """Post what goes on by these and by our own to each Alertmanager, if it is time."""
+        some, now, now_ms = list(messages), time.monotonic(), self.now_ms()
+        for receiver in alertmanagers(self.settings):
+            lane = self._lanes[receiver]
+            posted_at = self._posted_at.get(receiver)
+            if not lane.is_free() or (posted_at is not None and now - posted_at < AGAIN_S):
+                continue
+            self._posted_at[receiver] = now
+            mine = [one for one in (*some, *self.ledger.own) if one.receiver == receiver]
+            found = standing(mine, now_ms - alertmanager.ENDS_MS)
+            if found:
+                writing = self._writing(receiver)
+                lane.post_again(partial(_posted, found, writing, now_ms))
+
     @property
     def is_busy(self) -> bool:
         """Whether something is under way."""
@@ -76,6 +101,9 @@ class ReceiverLanes:
     def _mark(self, one: Try) -> None:
         now_ms, failure = self.now_ms(), one.failure
         self._lanes[one.receiver].done(one)
+        if one.choice is None:
+            self._log_again(one.receiver, failure)
+            return
         became = None
         if failure is not None:
             detail = f"{failure.step}: {failure.reason}"[:MAX_DETAIL]
@@ -92,6 +120,17 @@ class ReceiverLanes:
             return
         log.info("message delivered receiver=%s id=%s", one.receiver, head.key.id)
 
+    def _log_again(self, receiver: str, failure: Undelivered | None) -> None:
+        """What goes on was posted again, or was not: logged when that changes."""
+        reason = None if failure is None else f"{failure.step}: {failure.reason}"[:MAX_DETAIL]
+        before = self._silent.pop(receiver, None)
+        if reason is not None:
+            self._silent[receiver] = reason
+            if before is None:
+                log.warning("alerts not posted again receiver=%s reason=%s", receiver, reason)
+        elif before is not None:
+            log.info("alerts are posted again receiver=%s", receiver)
+
     def _left(self, receiver: str, some: list[Waiting], now_ms: int) -> list[Waiting]:
         """Without what waited for too long, which is given up."""
         over = [one for one in some if choosing.is_over(one, now_ms)]
@@ -106,7 +145,7 @@ class ReceiverLanes:
             self._left(lane.receiver, some, now_ms),
             own,
             now_ms,
-            is_person=self._types()[lane.receiver] != "webhook",
+            is_person=self._types()[lane.receiver] not in PROGRAMS,
         )
         if choice is None:
             return
@@ -145,3 +184,19 @@ class ReceiverLanes:
             city=settings.city.name,
             url=settings.web.url,
         )
+
+
+def alertmanagers(settings: Config) -> list[str]:
+    """The receivers that get what goes on again and again."""
+    return [one.name for one in settings.receiver if one.type == "alertmanager"]
+
+
+def _posted(some: Iterable[Standing], writing: Writing, now_ms: int) -> list[PostedAlert]:
+    """In the words of the message that was due then."""
+    found = []
+    for about, ended_ms in some:
+        one = Waiting(choosing.key_of("store", about), about, 0, about.due_ms)
+        words = composing.compose(Choice("single", (one,)), writing, about.due_ms)
+        ends_ms = now_ms + alertmanager.ENDS_MS if ended_ms is None else ended_ms
+        found.append(PostedAlert(words, ends_ms))
+    return found

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from titik_collector.config.model import Config
 from titik_collector.config.receiver_tables import Receiver
+from titik_collector.notify.alertmanager import AlertmanagerChannel
 from titik_collector.notify.apprise_call import AppriseChannel
 from titik_collector.notify.composed import Composed
 from titik_collector.notify.mail_folder import FolderChannel
@@ -28,6 +29,8 @@ def channel_of(settings: Config, receiver: Receiver) -> Channel:
     if receiver.type == "folder":
         assert receiver.folder is not None
         return FolderChannel(receiver.folder, settings.city.title)
+    if receiver.type == "alertmanager":
+        return AlertmanagerChannel.of(receiver)
     if receiver.type == "webhook":
         return WebhookChannel.of(receiver)
     assert receiver.url_file is not None

@@ -83,9 +83,15 @@ class Notifier:
         self._serve(now_ms)
         self.reports.look(now_ms, self.ledger.deliveries)
         self.lanes.offer([*self._messages(), *self.reports.messages(now_ms)])
+        self.lanes.post_again(self._standing())
 
     def _messages(self) -> list[tuple[MessageKey, Notification]]:
         return [] if self._look is None else list(self._look.messages.items())
+
+    def _standing(self) -> list[Notification]:
+        """What Alertmanagers were sent of incidents that go on, and all that was due lately."""
+        found = {} if self._look is None else {**self._look.standing, **self._look.messages}
+        return list(found.values())
 
     # Whose store it is.
 

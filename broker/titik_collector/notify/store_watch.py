@@ -17,6 +17,7 @@ from titik_collector.alerts.alert import Notification
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_PENDING
 from titik_collector.notify import choosing
+from titik_collector.notify.all_lanes import alertmanagers
 from titik_collector.notify.composed import MessageKey
 from titik_collector.store import beat_rows, identity, opening, outbox_rows, server_clock_row
 from titik_collector.store.database import Database, StoreError, at_fault, other_schema
@@ -38,6 +39,7 @@ class StoreLook(NamedTuple):
     """What was read."""
 
     messages: dict[MessageKey, Notification]
+    standing: dict[MessageKey, Notification]  # to Alertmanagers, of incidents that go on
     beat_ms: int | None
     known: KnownStore | None  # None: no collector has opened it yet
     place: str  # where it is
@@ -120,9 +122,14 @@ class StoreWatch:
             place, known = db.place(), identity.known(db)
             has_beat = db.has_table("beat")  # not before alerts
             beat = beat_rows.read(db, beat_rows.COLLECTOR) if has_beat else None
-        messages = {} if before is None or before.place != place else before.messages
+        if before is None or before.place != place:
+            messages, standing = dict[MessageKey, Notification](), dict[MessageKey, Notification]()
+        else:
+            messages, standing = before.messages, before.standing
         clock = None if before is None else before.clock
-        return StoreLook(messages, None if beat is None else beat.at_ms, known, place, clock)
+        return StoreLook(
+            messages, standing, None if beat is None else beat.at_ms, known, place, clock
+        )
 
     def _read(self) -> StoreLook:
         db = self._opened()
@@ -140,6 +147,7 @@ class StoreWatch:
             now_ms = server_clock.time_of(clock)
             begin_ms = now_ms - (BACK_MS if is_whole else RECENT_MS)
             rows = outbox_rows.due(db, begin_ms, now_ms - SURE_MS)
+            standing = self._standing(db, now_ms) if is_whole else None
             beat = beat_rows.read(db, beat_rows.COLLECTOR)
             known = identity.known(db)
         messages = {} if is_whole or before is None else dict(before.messages)
@@ -151,4 +159,16 @@ class StoreWatch:
             if is_whole:
                 log.error("too many messages, the oldest are left out messages=%d", len(messages))
             messages = dict(list(messages.items())[-MAX_PENDING:])
-        return StoreLook(messages, None if beat is None else beat.at_ms, known, place, clock)
+        if standing is None:
+            standing = {} if before is None else before.standing
+        return StoreLook(
+            messages, standing, None if beat is None else beat.at_ms, known, place, clock
+        )
+
+    def _standing(self, db: Database, now_ms: int) -> dict[MessageKey, Notification]:
+        """What was due to each Alertmanager of incidents that go on."""
+        return {
+            choosing.key_of("store", row.notification): row.notification
+            for receiver in alertmanagers(self.settings)
+            for row in outbox_rows.of_open_incidents(db, receiver, now_ms - SURE_MS, MAX_PENDING)
+        }

@@ -86,6 +86,18 @@ def of_incidents(db: Database, incidents: Sequence[int]) -> list[OutboxRow]:
     return _read(db, "JOIN key ON one = incident_id ORDER BY id", values, head)
 
 
+def of_open_incidents(db: Database, receiver: str, until_ms: int, limit: int) -> list[OutboxRow]:
+    """What was due to a receiver by then of incidents that go on; so many of the newest."""
+    found = _read(
+        db,
+        "WHERE receiver = ? AND due_ms <= ? AND withdrawn_ms IS NULL"
+        " AND incident_id IN (SELECT id FROM incident WHERE resolved_ms IS NULL)"
+        " ORDER BY due_ms DESC, id DESC LIMIT ?",
+        (receiver, until_ms, limit),
+    )
+    return found[::-1]
+
+
 def of_no_incident(db: Database, since_ms: int) -> list[OutboxRow]:
     """Digests that are to be sent, and were made then or later."""
     return _read(
