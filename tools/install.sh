@@ -88,6 +88,21 @@ make_unit() {
     manage try-restart titik-collector.service titik-web.service titik-notify.service titik-agent.service
 }
 
+# A city whose units are of an earlier version gets the weekly look into its newest backup.
+add_units() {
+    timer=$UNITS/titik-backup.timer
+    if [ ! -e "$CITY" ] || [ ! -L "$timer" ] || [ -e "$UNITS/titik-backup-verify.timer" ]; then
+        return 0
+    fi
+    folder=$(dirname "$(readlink -f "$timer")")
+    "$BIN/titik" broker init "${folder%/systemd}" --config "$CITY" >/dev/null
+    [ -e "$folder/titik-backup-verify.timer" ] || return 0
+    systemctl link "$folder"/titik-backup-verify.*
+    systemctl enable titik-backup-verify.timer
+    manage daemon-reload
+    manage start titik-backup-verify.timer
+}
+
 remove() {
     for unit in "$UNITS"/titik-*; do
         [ -e "$unit" ] || [ -L "$unit" ] || continue
@@ -108,6 +123,7 @@ case ${1:-} in
         make_program "$1"
         make_places "$1"
         make_unit
+        [ "$1" != server ] || add_units
         ;;
     remove) remove ;;
     *)

@@ -323,5 +323,5 @@ class Parts:
 
 def _machine(config: Config) -> MachineSettings:
     """What of the server is looked at."""
-    alerts = config.alerts
-    return MachineSettings(folder=config.beside.parent, backups=alerts.backup, outside=alerts.line)
+    folder, outside = config.beside.parent, config.alerts.line
+    return MachineSettings(folder=folder, backups=config.backups, outside=outside)

@@ -19,7 +19,7 @@ import shlex
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -48,6 +48,8 @@ CONFIG, DESK, STORE, BROKER, WEB = "titik.toml", "desk.db", "titik.db", "broker"
 NOTIFY = notify_opening.FILE
 PASSWORD = "db.password"  # of a store on a server
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
+_WEB_FILES = (PASSWORD, "tls.key", "tls.crt", "basemap")
+_PARTS = {CONFIG, DESK, NOTIFY, STORE, PASSWORD, *(f"{WEB}/{one}" for one in _WEB_FILES)}
 _ADD = "add them again: titik web user add NAME"
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
@@ -101,7 +103,7 @@ def backup(city: Config, file: Path) -> SavedCity:
     return SavedCity(holds, left_out)
 
 
-def _named(city: Config) -> dict[str, Path]:
+def named(city: Config) -> dict[str, Path]:
     """The files that the configuration names, by their names in a backup."""
     web = city.web
     found = {
@@ -116,7 +118,7 @@ def _named(city: Config) -> dict[str, Path]:
 
 def _add_named(tar: tarfile.TarFile, city: Config) -> Iterator[str]:
     """What is left out, and why."""
-    for name, path in _named(city).items():
+    for name, path in named(city).items():
         if os.access(path, os.R_OK) and path.is_file():
             tar.add(path, name, filter=_ours)
         else:
@@ -215,6 +217,27 @@ def restore_store(file: Path, city: Config) -> list[str]:
         return notes
 
 
+def unpack(file: Path, folder: Path, may_take: Callable[[int], None]) -> set[str]:
+    """Every part below an empty folder, each by its name in a backup; their names.
+
+    `may_take` is called before each, with its bytes. BackupError: it is no whole backup.
+    """
+    names = set()
+    with _opened(file) as tar:
+        for member in tar:
+            if not member.isfile():
+                continue
+            if member.name not in _PARTS and not _belongs(PurePosixPath(member.name)):
+                raise BackupError(f"{member.name}: belongs in no backup; use another")
+            may_take(member.size)
+            _write(tar, member, folder / member.name)
+            names.add(member.name)
+        _read_to_end(tar)
+    if CONFIG not in names:
+        raise BackupError(f"{file}: holds no {CONFIG}, so it is no backup; use another")
+    return names
+
+
 def _is_empty(store: Path) -> bool:
     """A collector made it, and ended before it heard a router."""
     try:
@@ -239,9 +262,7 @@ def _copy_to_server(beside: Path, file: Path, city: Config) -> list[str]:
 
 def _hand_over(city: Config) -> list[str]:
     """Root's are the files that the page has to read."""
-    files = [
-        str(one) for name, one in _named(city).items() if name.startswith(WEB) and one.exists()
-    ]
+    files = [str(one) for name, one in named(city).items() if name.startswith(WEB) and one.exists()]
     if not files or os.geteuid() != 0:
         return []
     return [f"for the page's user, as root: chown {WEB_USER}: {shlex.join(files)}"]
@@ -366,7 +387,7 @@ def _unpack(
     Whether a store is in it, and what was kept. One whose place is a server is left to
     `restore_store`. `left` removes what did not come to its place.
     """
-    directory, has_store, named, kept = city.broker.directory, False, _named(city), []
+    directory, has_store, places, kept = city.broker.directory, False, named(city), []
     store = _beside(city.beside, left)
     broker = None if directory is None else _beside(directory, left)
     unpacked: dict[Path, Path] = {}  # by its place
@@ -379,8 +400,8 @@ def _unpack(
             if city.store.path is not None:
                 _write(tar, member, store)
                 unpacked[city.store.path] = store
-        elif member.name in named:
-            place = named[member.name]
+        elif member.name in places:
+            place = places[member.name]
             _check_inside(inside, place)
             if place.exists():
                 kept.append(f"kept, because it may be newer than the backup's: {place}")

@@ -19,7 +19,10 @@ COMMANDS = {
         "Acknowledge an incident: nobody else is asked to handle it.",
     ),
     "alerts": ("alerts.alerts_command", "What is wrong now, and what was."),
-    "backup": ("backup.backup_command", "Write all of the city into FILE, while it runs."),
+    "backup": (
+        "backup.backup_command",
+        "Write all of the city into FILE, while it runs; or look into a backup.",
+    ),
     "broker": ("broker.broker", "A private mosquitto for the city's reports."),
     "collect": ("collect.collect_command", "Run the collector until a signal stops it."),
     "db": ("database.db", "Look after the store."),

@@ -17,6 +17,8 @@ from titik_collector.units.systemd_units import Mosquitto
 pytestmark = pytest.mark.system
 
 UNITS = (
+    "titik-backup-verify.service",
+    "titik-backup-verify.timer",
     "titik-backup.service",
     "titik-backup.timer",
     "titik-broker.service",
@@ -198,6 +200,22 @@ def test_the_timer_renews_long_before_anything_ends(tmp_path: Path) -> None:
     assert "true" == value(timer, "Persistent")
     assert 7 * 52 < SERVER_RENEW_DAYS < CRL_DAYS
     assert "titik-renew.timer titik-backup.timer" in systemd_units.ENABLED
+
+
+def test_a_backup_is_looked_into_each_week(tmp_path: Path) -> None:
+    """After that of the night, and the newest one is older than a week for no longer than a day."""
+    written(tmp_path)
+    timer = tmp_path / "titik-backup-verify.timer"
+    base = "--base-time=2026-11-28 00:00:00 UTC"
+    reported = analyzed("calendar", value(timer, "OnCalendar"), base, "--iterations=3")
+    days = [int(day) for day in re.findall(r"2026-1[12]-(\d\d) 04:30:00 UTC", reported)][-3:]
+    assert [29, 6, 13] == days, reported
+    unit = tmp_path / "titik-backup-verify.service"
+    assert value(unit, "ExecStart").endswith(
+        " backup verify --config /etc/titik/titik.toml %S/titik-backups"
+    )
+    assert "root" == value(unit, "User")
+    assert systemd_units.ENABLED.endswith(timer.name)
 
 
 def test_who_delivers_may_write_its_own_folder_alone(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ reported request restarted restatement restored revocation right row rows sample
 saved schedule search seen self service setting shape share shares simulated
 slow socket sqlite start state station status stock stopped sum sums system table tables text time
 timekeeping times timing tls top topics totals traffic trouble ubus uncopied unpacking
-unpublished unseen unstorable up wan warned watch web where whole world writer written
+unpublished unseen unstorable unverifiable up wan warned watch web where whole world writer written
 who head language query static unanswered headers
 about api bar bars export feature features history interval mark much parameter present problem
 published there too total

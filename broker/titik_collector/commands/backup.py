@@ -1,4 +1,7 @@
-"""`titik backup` and `titik restore`: a city on another machine."""
+"""`titik backup` and `titik restore`: a city on another machine.
+
+Rule: what is no command of `titik backup` is the file to write, as it was before it had any.
+"""
 
 import sys
 import time
@@ -7,14 +10,15 @@ from pathlib import Path
 import click
 
 from titik_collector import backup
+from titik_collector.backups import kept
+from titik_collector.backups.kept import PART, WHOLE
 from titik_collector.broker_setup.broker_folder import NAME_IT, BrokerFolder
 from titik_collector.commands import options, plainly
+from titik_collector.commands.backup_verify import verify_command
 from titik_collector.config import model
 from titik_collector.store import opening
 
 _CONFIG = options.config("target")
-_NAME = "titik-%Y%m%dT%H%M%SZ"  # sorts by time
-_WHOLE, _PART = ".tar.gz", "-part.tar.gz"  # _PART: something was left out
 
 # By whether the broker and the store are in it.
 _CONTENTS = {
@@ -35,7 +39,24 @@ _ENDED = (
 )
 
 
-@click.command("backup")
+class _Backup(click.Group):
+    """Writes a backup, unless a command says otherwise."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """With the command that is meant where none is typed."""
+        is_typed = bool(args) and args[0] in {*self.commands, *ctx.help_option_names}
+        return super().parse_args(ctx, args if is_typed else ["write", *args])
+
+
+@click.group("backup", cls=_Backup, subcommand_metavar="FILE | COMMAND [ARGS]...")
+def backup_command() -> None:
+    """Write all of the city into FILE, while it runs; or look into a backup.
+
+    `titik backup write --help` has the options of the first.
+    """
+
+
+@backup_command.command("write")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--keep",
@@ -45,7 +66,7 @@ _ENDED = (
     " lacks something is named -part, and the newest N of these stay too.",
 )
 @_CONFIG
-def backup_command(file: Path, keep: int | None, target: Path) -> None:
+def write_command(file: Path, keep: int | None, target: Path) -> None:
     """Write all of the city into FILE, while it runs.
 
     Configuration, authority, users and store; a warning lists what is left out.
@@ -54,14 +75,14 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
         city = model.load(target)
         _check_kind(file, keep)
         if keep is not None:
-            folder, file = file, file / (time.strftime(_NAME, time.gmtime()) + _PART)
+            folder, file = file, file / (kept.name(time.time()) + PART)
         holds, left_out = backup.backup(city, file)
         if keep is not None:
             if not left_out:
-                file = file.rename(folder / (file.name.removesuffix(_PART) + _WHOLE))
+                file = file.rename(folder / (file.name.removesuffix(PART) + WHOLE))
             # Of its own kind: an older whole one has what this one may lack.
-            _drop_oldest(folder, _PART if left_out else _WHOLE, keep)
-        kept = _key_elsewhere(city.broker.directory)
+            kept.drop_oldest(folder, PART if left_out else WHOLE, keep)
+        elsewhere = _key_elsewhere(city.broker.directory)
         size = file.stat().st_size
     large = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     click.echo(
@@ -74,9 +95,9 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     if backup.BROKER not in holds:
         without = f"left out: the broker with every key of the city, because {target} names none"
         click.echo(f"warning: {without}; {NAME_IT}", err=True)
-    if kept is not None:
+    if elsewhere is not None:
         click.echo(
-            f"warning: left out: {kept}, because it is not there; keep that safe too", err=True
+            f"warning: left out: {elsewhere}, because it is not there; keep that safe too", err=True
         )
     if backup.STORE not in holds:
         where = f"left out: the store, because there is none at {opening.name(city.store)}"
@@ -88,18 +109,15 @@ def backup_command(file: Path, keep: int | None, target: Path) -> None:
     sys.exit(1 if left_out else 0)
 
 
+backup_command.add_command(verify_command)
+
+
 def _check_kind(file: Path, keep: int | None) -> None:
     """BadParameter: a folder is given where a file is meant, or the other way round."""
     if keep is None and file.is_dir():
         raise click.BadParameter(f"{file} is a folder; add --keep 14", param_hint="FILE")
     if keep is not None and file.is_file():
         raise click.BadParameter(f"{file} is a file; leave out --keep", param_hint="FILE")
-
-
-def _drop_oldest(folder: Path, kind: str, keep: int) -> None:
-    """Of those that have such a name; nothing else in the folder is ours."""
-    for old in sorted(folder.glob(f"titik-*T*Z{kind}"))[:-keep]:
-        old.unlink()
 
 
 def _key_elsewhere(directory: Path | None) -> Path | None:

@@ -170,8 +170,8 @@ class Alerts:
         Path | None,
         Setting(
             FILE,
-            "the folder of `titik backup --keep`; a message comes if its newest backup is old",
-            "none: no message",
+            "the same as `folder` of `[backup]`, which counts where both are given",
+            "none",
         ),
     ] = None
     line: Annotated[

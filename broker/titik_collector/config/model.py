@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from titik_collector.alerts.alert_settings import AlertSettings, Rota
 from titik_collector.config import alert_tables
 from titik_collector.config.alert_tables import AlertRoute, AlertRule, Alerts, check_alerts
+from titik_collector.config.backup_table import BACKUPS, Backup
 from titik_collector.config.page_tables import Public, Web, check_page
 from titik_collector.config.receiver_tables import (
     Heartbeat,
@@ -157,6 +158,9 @@ class Config:
     broker: Annotated[Broker, Setting(Table(Broker), "How the collector reaches the broker")]
     collector: Annotated[Collector, Setting(Table(Collector), "The collector itself")]
     store: Annotated[Store, Setting(Table(Store), "What is kept, and for how long")]
+    backup: Annotated[Backup, Setting(Table(Backup), "Where the city's backups are")] = field(
+        default_factory=Backup
+    )
     web: Annotated[Web, Setting(Table(Web), "The page")] = field(default_factory=Web)
     public: Annotated[Public, Setting(Table(Public), "The page that anybody may see, as files")] = (
         field(default_factory=Public)
@@ -210,6 +214,12 @@ class Config:
     def beside(self) -> Path:
         """Files of the collector's own have their place beside this one, and its name."""
         return self.store.path or self.file.with_name(self.store.schema)
+
+    @property
+    def backups(self) -> Path | None:
+        """The folder of its backups; None: nothing says that there are any."""
+        there = self.backup.folder or self.alerts.backup
+        return BACKUPS if there is None and self.file.resolve().parent == ETC else there
 
     @property
     def state_files(self) -> list[Path]:

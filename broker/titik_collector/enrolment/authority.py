@@ -240,7 +240,7 @@ class Authority:
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
         """What ends within CERT_DAYS or does not belong together, with the remedy."""
-        found = [*self._uncertified(), *self._unlisted()]
+        found = self.misfits()
         now = now or _now()
         ends = marked("{what} expires in {days} days: {remedy}")
         ended = marked("{what} expired {days} days ago: {remedy}")
@@ -250,6 +250,10 @@ class Authority:
                 text, days = (ends, left) if left >= 0 else (ended, gone)
                 found.append(Sentence(text, what=one.what, days=days, remedy=one.remedy))
         return found
+
+    def misfits(self) -> list[str]:
+        """What does not belong together, with the remedy; AuthorityError where it is missing."""
+        return [*self._uncertified(), *self._unlisted()]
 
     def _uncertified(self) -> Iterator[str]:
         """What the broker cannot start with, and who would be kept out."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from titik_collector.alerts.facts import LiveServer
+from titik_collector.backups import kept
 from titik_collector.config.alert_tables import Outside
 from titik_collector.live.outside_line import OutsideLine
 from titik_collector.store import unknown_routers
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 
 DISK_MS, BACKUP_MS, UNKNOWN_MS, CERTIFICATE_MS = 30_000, 5 * MINUTE_MS, MINUTE_MS, 6 * HOUR_MS
 SETTLED_MS = MINUTE_MS  # connected so long, no other collector takes the broker over
-_WHOLE, _PART = ".tar.gz", "-part.tar.gz"  # of `titik backup --keep`
 
 
 class DiskRoom(NamedTuple):
@@ -154,7 +154,7 @@ class ServerFacts:
     def _search(self, folder: Path) -> None:
         found = complaint = None
         try:
-            found = NewestFile(newest_backup_ms(folder))
+            found = NewestFile(kept.newest_ms(folder))
         except OSError as error:
             complaint = f"{folder}: {error.strerror}"
         if folder != self._watched.backups:
@@ -188,13 +188,3 @@ def disk(folder: Path) -> DiskRoom | None:
         return None
     used = found.f_blocks - found.f_bfree
     return DiskRoom(found.f_bavail / max(1, used + found.f_bavail), found.f_bavail * found.f_frsize)
-
-
-def newest_backup_ms(folder: Path) -> int | None:
-    """When the newest whole backup was made; None: there is none. OSError."""
-    times = [
-        one.stat().st_mtime
-        for one in os.scandir(folder)
-        if one.name.endswith(_WHOLE) and not one.name.endswith(_PART)
-    ]
-    return round(max(times) * 1000) if times else None

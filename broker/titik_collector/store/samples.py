@@ -158,3 +158,12 @@ def judge_clocks(db: Database, clocks: Iterable[tuple[int, int, int, bool]]) -> 
             for run_id, seq, clock_ms, believed in clocks
         ],
     )
+
+
+def newest_ms(db: Database) -> int | None:
+    """When the newest sample of any router was taken; None: there is none."""
+    (at_ms,) = db.execute(
+        "SELECT max(newest) FROM (SELECT (SELECT max(at_ms) FROM sample"
+        " WHERE router_id = router.id) AS newest FROM router) AS one"
+    ).fetchone()
+    return None if at_ms is None else int(at_ms)

@@ -38,7 +38,10 @@ USER = "titik"  # the collector's
 WEB_USER = "titik-web"  # the page's: it reads the store, and writes the desk alone
 NOTIFY_USER = "titik-notify"  # who delivers: it reads the store, and has the secrets of channels
 COLLECTOR = "titik-collector.service"
-ENABLED = "titik-broker titik-collector titik-web titik-notify titik-renew.timer titik-backup.timer"
+ENABLED = (
+    "titik-broker titik-collector titik-web titik-notify titik-renew.timer titik-backup.timer"
+    " titik-backup-verify.timer"
+)
 LOW_PORTS = 1024  # below, only who may bind them
 
 _SERVICE = """\
@@ -167,6 +170,10 @@ def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
         ),
         "titik-backup.service": _backup(place),
         "titik-backup.timer": _TIMER.format(what="back up every night", when="*-*-* 02:30:00"),
+        "titik-backup-verify.service": _verify(place),
+        "titik-backup-verify.timer": _TIMER.format(
+            what="verify the newest backup every week", when="Sun *-*-* 04:30:00"
+        ),
     }
 
 
@@ -350,6 +357,23 @@ def _backup(place: Layout) -> str:
         # To read what is the collector's and mosquitto's; SQLite's files stay the collector's.
         rights="CAP_CHOWN CAP_DAC_OVERRIDE",
         families="AF_UNIX" if place.store is not None else _ANYWHERE,
+    )
+
+
+def _verify(place: Layout) -> str:
+    """Beside the backups, which are on a disk that has room for a store."""
+    return _service(
+        "look into the newest backup",
+        place.keys_user,
+        f"{_quoted(place.program)} backup verify --config {_quoted(place.config)} %S/titik-backups",
+        "Type=oneshot",
+        "CPUWeight=20",  # the collector comes first
+        "IOWeight=20",
+        _memory(MAX_COLLECTOR_MEMORY),
+        f"TasksMax={MAX_TASKS}",
+        "StateDirectory=titik-backups",
+        "StateDirectoryMode=0755",
+        families="AF_UNIX",
     )
 
 

@@ -1,0 +1,120 @@
+"""`titik backup verify`: would the newest backup bring the city back?"""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from titik_collector import backup_check
+from titik_collector.backup_check import FoundBackup, FoundStore, Unverifiable
+from titik_collector.backups import kept, verified
+from titik_collector.backups.verified import Verified
+from titik_collector.commands import options, plainly
+from titik_collector.config import model
+from titik_collector.config.model import Config
+from titik_collector.wording import when
+
+WHOLE, BROKEN, UNKNOWN = 0, 1, 2  # exit statuses
+
+
+@click.command("verify")
+@click.argument("which", required=False, metavar="[FILE|FOLDER]", type=click.Path(path_type=Path))
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="FOLDER",
+    help="Unpack it there instead of beside the backup.",
+)
+@options.config("target")
+def verify_command(which: Path | None, scratch: Path | None, target: Path) -> None:
+    """Would the newest backup of a folder, or FILE, bring the city back?
+
+    It is unpacked beside the backup, opened and read, and then removed. Without a name it is the
+    newest of `folder` under [backup].
+
+    Exit status 0: it would. 1: it would not. 2: it could not be looked into, so that is not known.
+    """
+    with plainly():
+        folder, file = _chosen(which, target)
+        now_ms = round(time.time() * 1000)
+        try:
+            with backup_check.scratch(scratch or file.parent) as room:
+                found = backup_check.check(file, room)
+        except Unverifiable as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(UNKNOWN)
+        problem = found.problems[0] if found.problems else None
+        if folder is not None:
+            verified.write(folder, Verified(at_ms=now_ms, backup=file.name, problem=problem))
+    for line in _lines(file, found, now_ms):
+        click.echo(line)
+    for one in found.problems:
+        click.echo(f"wrong: {one}")
+    if problem is not None:
+        click.echo(f"{file}: would not bring the city back as it was; take another: titik backup")
+        sys.exit(BROKEN)
+    click.echo(f"{file}: is whole")
+
+
+def _chosen(which: Path | None, target: Path) -> tuple[Path | None, Path]:
+    """The folder whose newest is looked into, None if a file was named; and the file."""
+    if which is not None and which.is_file():
+        return None, which
+    folder = which or model.load(target).backups
+    if folder is None:
+        raise click.UsageError(
+            f"name a backup or the folder of backups; or set folder under [backup] of {target}"
+        )
+    file = kept.newest(folder)
+    if file is None:
+        raise click.ClickException(
+            f"{folder}: there is no whole backup; take one: titik backup --keep 14 {folder}"
+        )
+    return folder, file
+
+
+def _lines(file: Path, found: FoundBackup, now_ms: int) -> list[str]:
+    """What it has, in plain words."""
+    if found.city is None:
+        return []
+    zone = found.city.city.timezone
+    made_ms = round(file.stat().st_mtime * 1000)
+    age = when.length(max(0, now_ms - made_ms))
+    return [
+        f"made {when.show(made_ms, zone)}, {age} ago",
+        _city(found.city),
+        _keys(found),
+        *_store(found.store, found.city),
+    ]
+
+
+def _city(city: Config) -> str:
+    return f"city: {city.city.title}, {len(city.router)} routers at {len(city.site)} sites"
+
+
+def _keys(found: FoundBackup) -> str:
+    if not found.has_broker:
+        return "keys: none; the broker is not in it"
+    if found.routers is None:
+        return "keys: the broker's passwords; it has no certificates"
+    if found.problems:
+        return f"keys: certificates of {found.routers} routers"
+    return (
+        f"keys: the authority, the broker and the certificates of {found.routers} routers belong"
+        " together"
+    )
+
+
+def _store(store: FoundStore | None, city: Config) -> list[str]:
+    if store is None:
+        return ["store: none"]
+    totals = store.totals
+    newest = "no sample"
+    if store.newest_ms is not None:
+        newest = f"newest sample {when.show(store.newest_ms, city.city.timezone)}"
+    return [
+        f"store: schema {store.schema}, {newest}",
+        f"samples taken {totals.taken} = stored {totals.stored} + refused {totals.refused} + lost"
+        f" {totals.lost} + in spool {totals.in_spool}",
+    ]
