@@ -1,0 +1,1 @@
+"""Other programs, run for real beside a city's broker."""
