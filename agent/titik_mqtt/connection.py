@@ -22,7 +22,7 @@ from titik_mqtt.dial import dial, verdict
 from titik_mqtt.endpoint import WINDOW, Endpoint
 from titik_mqtt.failures import LinkDown, Remedies
 
-# How often `tick` looks: a ping may be late by a ninth of the keep-alive, as brokers allow half.
+# How often `tick` looks while something is overdue: the answer to CONNECT, or to a ping.
 DEADLINE_TICK_S = 1.0
 LONGEST_TICK_S = 5.0
 
@@ -187,12 +187,16 @@ class Connection:
             self._drive(self._client.loop_write)
 
     def tick(self) -> float:
-        """Keep-alive and deadlines; the seconds until it must be called again."""
+        """Keep-alive and deadlines; the seconds until it has something to do again.
+
+        They grow with everything that is sent and comes, so ask again whenever awake.
+        """
         if self._client is None:
             return DEADLINE_TICK_S
         if self._connack_by is None:
             self._drive(self._client.loop_misc)
-        elif self._monotonic() >= self._connack_by:
+            return max(self._tick_s, float(self._client.rest_s()))
+        if self._monotonic() >= self._connack_by:
             raise self._fail(failures.unanswered("CONNECT", self._endpoint.where))
         return self._tick_s
 

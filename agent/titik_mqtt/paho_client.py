@@ -5,6 +5,7 @@ deadline from the keep-alive (1.6.1). It calls `ssl.match_hostname` when the con
 by itself, which is gone in Python 3.12.
 """
 
+import math
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+# paho notes a moment after us when it was sent something. A ping so much too late is none too late.
+MOMENT_S = 0.05
+
 
 class Client(mqtt.Client):
     """As paho 2.x has it; `dial` is set before `connect`."""
@@ -24,18 +28,34 @@ class Client(mqtt.Client):
     disconnect_code: int | None = None  # of a DISCONNECT that paho keeps to itself (1.6.1)
     puback_code: int = 0  # of the PUBACK at hand, likewise
     trouble: OSError | None = None  # what the socket raised, which paho turns into a number
+    spoke_at: float = 0.0  # bytes left, by `time.monotonic`, and bytes came
+    heard_at: float = 0.0
 
     def _create_socket_connection(self) -> socket.socket:
         return self.dial()
 
     def _sock_recv(self, bufsize: int) -> bytes:
         try:
-            return bytes(super()._sock_recv(bufsize))
+            came = bytes(super()._sock_recv(bufsize))
         except BlockingIOError:
             raise
         except OSError as error:
             self.trouble = error
             raise
+        self.heard_at = time.monotonic()
+        return came
+
+    def _sock_send(self, buf: Any) -> int:
+        sent = int(super()._sock_send(buf))
+        self.spoke_at = time.monotonic()
+        return sent
+
+    def rest_s(self) -> float:
+        """Seconds until paho has a ping to send, or misses the answer to one; then below zero."""
+        if not self._keepalive:
+            return math.inf  # the broker's wish
+        due = min(self.spoke_at, self.heard_at) + self._keepalive + MOMENT_S
+        return due - time.monotonic()
 
     def follow_keep_alive(self, seconds: int | None) -> None:
         """The broker's wish; paho 2.x follows it by itself."""

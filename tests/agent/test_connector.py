@@ -1,5 +1,6 @@
 """Connecting, staying connected and coming back; stepped by hand, and as a thread."""
 
+import os
 import random
 import select
 import signal
@@ -10,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.fake_broker import CONNECT, DISCONNECT, PUBACK, FakeBroker, Session
+from tests.agent.fake_broker import (
+    CONNECT,
+    DISCONNECT,
+    PINGREQ,
+    PINGRESP,
+    PUBACK,
+    FakeBroker,
+    Session,
+)
 from tests.agent.test_publisher import ACK, RUN, SAMPLE, STATUS
 from tests.mosquitto import Mosquitto
 from tests.ports import free_port
@@ -18,7 +27,7 @@ from titik_agent.broker_link.backoff import Backoff
 from titik_agent.broker_link.connector import Connector, Dial, Timing
 from titik_agent.broker_link.lanes import Pace
 from titik_agent.broker_link.link import Link
-from titik_agent.broker_link.publisher import Publisher
+from titik_agent.broker_link.publisher import SOON_S, Publisher
 from titik_agent.spool.spool import Key, Spool
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint
@@ -33,13 +42,15 @@ ABOUT = Status("r1", "online", RUN, 1, "b00d", "1.0")
 class Router:
     """A connector over a spool in memory, its clock turned by the test."""
 
-    def __init__(self, port: int, wait_s: float = 0.0, **timing: float) -> None:
+    def __init__(
+        self, port: int, wait_s: float = 0.0, keepalive_s: int = 2, **timing: float
+    ) -> None:
         self.now = 1000.0
         self.spool = Spool(None, monotonic=lambda: self.now)
         self.publisher = Publisher(ABOUT, self.spool, lambda: self.now)
         self.connector = Connector(
             self.publisher,
-            dialler(port, lambda: self.now),
+            dialler(port, lambda: self.now, keepalive_s=keepalive_s),
             Backoff(random.Random(7)),
             wait_s=wait_s,
             timing=Timing(**timing),
@@ -79,12 +90,17 @@ class Router:
         return session
 
 
-def dialler(port: int, monotonic: Callable[[], float] = time.monotonic, name: str = "r1") -> Dial:
+def dialler(
+    port: int,
+    monotonic: Callable[[], float] = time.monotonic,
+    name: str = "r1",
+    keepalive_s: int = 2,
+) -> Dial:
     """Links to this machine."""
 
     def dial(will: Will, events: Events) -> Link:
         broker = Endpoint("127.0.0.1", port, name)
-        return Link(broker, will, events, keepalive_s=2, monotonic=monotonic)
+        return Link(broker, will, events, keepalive_s=keepalive_s, monotonic=monotonic)
 
     return dial
 
@@ -260,6 +276,85 @@ def test_a_broker_that_takes_and_never_answers_is_left(
     assert "no longer answers" in caplog.text
 
 
+def test_a_connection_on_which_all_is_answered_is_left_alone(broker: FakeBroker) -> None:
+    """No look whether the PUBACK came, and none at the keep-alive before it is over."""
+    router = Router(broker.port, keepalive_s=45)
+    router.connector.step()
+    session = router.accepted(broker)
+    for seq in (1, 2):
+        take(router.spool, seq)
+        router.connector.wake()
+        assert SOON_S == router.later(10)
+        session.puback(session.published().mid)
+        router.pump(lambda: not router.publisher.lanes.in_flight())
+        assert 45 == round(router.connector.step())
+    router.connector.stop_soon()
+    router.later(10)
+
+
+def test_a_sample_that_comes_with_a_puback_is_sent_at_once(
+    router: Router, broker: FakeBroker
+) -> None:
+    """One wait ends for both: that all is answered does not put off what is new."""
+    router.connector.step()
+    session = router.accepted(broker)
+    router.connector._bell = bell = os.pipe2(os.O_NONBLOCK)
+    take(router.spool, 1)
+    router.connector.wake()
+    router.connector.turn(0)
+    router.connector.turn(0)
+    session.puback(session.published().mid)
+    take(router.spool, 2)
+    router.connector.wake()
+    assert select.select([router.connector], [], [], 60)[0]
+    router.connector.turn(0)
+    assert not router.publisher.lanes.in_flight()
+    router.connector.turn(0)
+    assert b"b2" == session.published().payload
+    router.connector._bell = None
+    for fd in bell:
+        os.close(fd)
+
+
+@pytest.mark.system
+def test_a_quiet_router_pings_when_the_keepalive_is_over(
+    router: Router, broker: FakeBroker
+) -> None:
+    """It sleeps until then; brokers allow half a keep-alive more."""
+    router.connector.step()
+    session = router.accepted(broker)
+    for _ in range(2):
+        turns = 0
+        while not select.select([session.sock], [], [], 0)[0]:
+            assert router.connector.step() < 2.1
+            router.connector.turn()
+            turns += 1
+        assert turns <= 3  # for the answer before, for the time to ping and to do so
+        assert session.read().kind == PINGREQ
+        session.send(PINGRESP)
+
+
+@pytest.mark.long
+def test_mosquitto_with_a_short_keepalive_keeps_us(tmp_path: Path) -> None:
+    """Ten seconds, where we ask for 45: quiet for two of them, then with a sample in each."""
+    with Mosquitto(tmp_path, "allow_anonymous true\nmax_keepalive 10\n") as mosquitto:
+        spool = Spool(None)
+        publisher = Publisher(ABOUT, spool, time.monotonic)
+        dial = dialler(mosquitto.port, keepalive_s=45)
+        connector = Connector(publisher, dial, Backoff(random.Random(1)))
+        connector.start()
+        wait_for(lambda: connector.is_connected)
+        time.sleep(24)
+        for seq in (1, 2, 3):
+            take(spool, seq)
+            connector.wake()
+            time.sleep(8)
+        assert connector.stop()
+        log = mosquitto.log()
+    assert 1 == log.count("New client connected")
+    assert 2 == log.count("Received PINGREQ")
+
+
 def test_clean_stop_waits_for_the_last_puback_and_says_goodbye(
     router: Router, broker: FakeBroker
 ) -> None:
@@ -310,7 +405,7 @@ def make(port: int, spool: Spool) -> tuple[Publisher, Connector]:
     """A connector with real time and short waits, for a thread."""
     publisher = Publisher(ABOUT, spool, time.monotonic, Pace(resend_s=0.5))
     backoff = Backoff(random.Random(1), first_s=0.2, cap_s=0.4)
-    timing = Timing(tick_s=0.1, stop_s=60.0, join_s=60.0)
+    timing = Timing(stop_s=60.0, join_s=60.0)
     return publisher, Connector(publisher, dialler(port), backoff, timing=timing)
 
 

@@ -256,9 +256,9 @@ def test_the_brokers_receive_maximum_is_reported(
     link.close()
 
 
-@pytest.mark.parametrize(("properties", "seconds"), [(b"", 5.0), (b"\x13\0\x12", 2.0)])
-def test_a_link_is_looked_at_as_often_as_its_keepalive_needs(
-    broker: FakeBroker, properties: bytes, seconds: float
+@pytest.mark.parametrize(("properties", "seconds"), [(b"", 45), (b"\x13\0\x12", 18)])
+def test_a_link_is_looked_at_when_its_keepalive_has_something_to_do(
+    broker: FakeBroker, properties: bytes, seconds: int
 ) -> None:
     """Ours is 45 s, this broker's wish 18; rarely, because waking up is most of what idling costs.
 
@@ -272,7 +272,7 @@ def test_a_link_is_looked_at_as_often_as_its_keepalive_needs(
     session.read()
     session.connack(0, properties)
     pump(link, lambda: bool(heard.events))
-    assert link.tick() == seconds
+    assert seconds == round(link.tick())
     link.close()
 
 

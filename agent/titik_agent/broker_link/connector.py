@@ -32,7 +32,7 @@ SHORT_LIVES: Final = 3
 class Timing(NamedTuple):
     """What tests and simulations shorten."""
 
-    tick_s: float = 60.0  # keep-alive and deadlines are looked at as often, or as the link wishes
+    tick_s: float = 60.0  # keep-alive is looked at as often, or when the link has something to do
     stop_s: float = 2.0  # for the PUBACKs of a clean stop; procd kills after 5
     join_s: float = 3.0  # a thread inside getaddrinfo cannot be interrupted, so the wait is short
 
@@ -71,6 +71,7 @@ class Connector:
         self._monotonic = monotonic
         self._link: Link | None = None
         self._dial_at = monotonic() + wait_s
+        self._is_woken = False  # `wake` was called, and the publisher has not looked since
         self._publish_at = 0.0
         self._tick_at = 0.0
         self._stop_by: float | None = None  # None: go on for ever
@@ -98,7 +99,7 @@ class Connector:
             except BlockingIOError:
                 return  # it rings already
         else:
-            self._publish_at = 0.0
+            self._is_woken = True
 
     def stop(self) -> bool:
         """Say goodbye and end the thread; False: it hangs in a lookup or a connect, and is left."""
@@ -139,7 +140,7 @@ class Connector:
         for fd, event in poll.poll(wait_s * 1000):
             if fd == bell_fd:
                 os.read(fd, 4096)
-                self._publish_at = 0.0
+                self._is_woken = True
                 continue
             if event & ~select.POLLOUT:  # errors and hang-ups are read too
                 self.on_readable()
@@ -217,13 +218,16 @@ class Connector:
         self._link = link
 
     def _step_link(self, now: float) -> None:
+        """What is due next is asked again each time: what came may have settled it."""
         assert self._link is not None
-        if now >= self._tick_at:
-            self._tick_at = now + min(self._timing.tick_s, self._link.tick())
-        if self.is_connected and now >= self._publish_at:
-            if self._publisher.is_stuck():
-                raise LinkDown("the broker no longer answers for what we publish")
-            self._publish_at = now + self._publisher.step()
+        if self.is_connected:
+            if self._is_woken or now >= self._publish_at:
+                if self._publisher.is_stuck():
+                    raise LinkDown("the broker no longer answers for what we publish")
+                self._is_woken = False
+                self._publisher.step()
+            self._publish_at = now + self._publisher.rest_s()
+        self._tick_at = now + min(self._timing.tick_s, self._link.tick())
 
     def _step_to_the_end(self, now: float) -> None:
         assert self._stop_by is not None

@@ -18,7 +18,7 @@ from titik_agent.spool.spool import Key, Spool
 from titik_wire import packed
 from titik_wire.messages import Status
 
-IDLE_S: Final = 60.0  # `step` asks to be called again within this at the latest
+IDLE_S: Final = 60.0  # `step` is to be called again within this at the latest
 SOON_S: Final = 1.0  # and this soon while something waits for a PUBACK
 
 
@@ -51,18 +51,19 @@ class Publisher:
         self._compress = compress
         self._unsent: deque[Key] = deque()  # oldest first
         self._newest_live = 0  # highest seq of this run that was published on `sample`
+        self._stepped_at = 0.0
 
     def connected(self, link: OpenLink) -> None:
         """The broker accepted us: report that, listen, then send the newest and the rest."""
         self.life.connected(link)
         self.step()
 
-    def step(self) -> float:
-        """Do what is due; call it after an append, and again within the seconds it returns."""
+    def step(self) -> None:
+        """Do what is due; call it after an append, and again after `rest_s`."""
         link = self.lanes.link
         if link is None or self.life.is_stopping:
-            return IDLE_S
-        now = self._monotonic()
+            return
+        now = self._stepped_at = self._monotonic()
         self.life.step(link, now)
         self._look()
         self._send_newest(now)
@@ -70,7 +71,6 @@ class Publisher:
             self.unacked.take_missed(now)
             self._look()
         self._send_backlog(now)
-        return self._wait_s(now)
 
     def _look(self) -> None:
         """See what the spool holds now: appended, merged, settled or dropped since."""
@@ -108,6 +108,8 @@ class Publisher:
         key = self.lanes.answered(mid, refused, now)
         if key is not None:
             self.unacked.add(key, now)
+        if not self.life.is_stopping:
+            self._send_newest(now)
         self._send_backlog(now)
 
     def received(self, topic: str, payload: bytes) -> None:
@@ -137,12 +139,16 @@ class Publisher:
         # Since when the first of the collectors is online.
         return self.unacked.missed_at(min(self.collectors.online.values()))
 
-    def _wait_s(self, now: float) -> float:
-        if self.lanes.in_flight():
-            return SOON_S
+    def rest_s(self) -> float:
+        """Seconds until `step` has something to do, if nothing is appended before."""
+        if self.lanes.link is None or self.life.is_stopping:
+            return IDLE_S
+        now = self._monotonic()
+        waits_for_puback = bool(self.lanes.in_flight())
+        look_at = self._stepped_at + (SOON_S if waits_for_puback else IDLE_S)
         # To subscribe again is due where the broker refused it.
-        due = [now + IDLE_S, self._resend_at(), self.life.subscribe_at]
+        due = [look_at, self._resend_at(), self.life.subscribe_at]
         if self._unsent:  # a topic is closed after the broker refused it
             closed = (self.lanes.sample.closed_until, self.lanes.backlog.closed_until)
-            due += [until for until in closed if until > now]
+            due += [until for until in closed if until > self._stepped_at]
         return max(0.0, min(due) - now)
