@@ -27,6 +27,7 @@ for name in "$@"; do
         promtool) package=prometheus ;;
         amtool) package=prometheus-alertmanager ;;
         zabbix_agent2) package=zabbix-agent2 ;;
+        influxd) package=influxdb ;;
         node) package=nodejs ;;
         ip) package=iproute2 ;;
         nft) package=nftables ;;

@@ -36,7 +36,7 @@ PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
     "apk", "apt-get", "cd", "cp", "docker", "export", "git", "journalctl", "logread",
     "mkdir", "mosquitto_sub", "mosquitto_pub", "opkg", "pip", "python", "python3", "rm", "scp",
-    "service", "sh", "sqlite3", "ssh", "sudo", "systemctl", "uci",
+    "service", "sh", "split", "sqlite3", "ssh", "sudo", "systemctl", "uci",
 }  # fmt: skip
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 

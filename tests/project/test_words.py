@@ -234,7 +234,7 @@ published there too total
 measure overall commands handshake mendable
 chart hourly pdf summed use
 apprise call holder http lines mail smtp webhook
-failing failure firing health heart listener own result send try words
+failing failure firing health heart listener own result send try words influx
 """
 PLAIN = set(PLAIN_WORDS.split())
 

@@ -1,4 +1,4 @@
-"""`titik export`: rollups as CSV or JSON lines, for other programs."""
+"""`titik export`: rollups as CSV, JSON lines or InfluxDB's line protocol, for other programs."""
 
 import contextlib
 import os
@@ -17,7 +17,14 @@ from titik_collector.commands import options
 from titik_collector.config import model
 from titik_collector.figures.windows import Calendar, Span, Window
 from titik_collector.queries import export, history
+from titik_collector.queries.line_protocol import Influx
 from titik_collector.timeline import server_clock
+
+_WRITERS: dict[str, type[export.Csv | export.Jsonl | Influx]] = {
+    "csv": export.Csv,
+    "jsonl": export.Jsonl,
+    "influx": Influx,
+}
 
 
 @click.command(name="export")
@@ -26,7 +33,7 @@ from titik_collector.timeline import server_clock
 @options.WINDOW
 @options.since(model.LIST_SINCE)
 @options.UNTIL
-@click.option("--format", "kind", type=click.Choice(("csv", "jsonl")), default=model.FORMAT)
+@click.option("--format", "kind", type=click.Choice(tuple(_WRITERS)), default=model.FORMAT)
 @click.option("--output", type=click.Path(path_type=Path), help="A file; - is stdout.")
 @options.UTC
 def export_command(
@@ -35,7 +42,7 @@ def export_command(
     window: Window,
     since: str,
     until: str,
-    kind: Literal["csv", "jsonl"],
+    kind: Literal["csv", "jsonl", "influx"],
     output: Path | None,
     utc: bool,
 ) -> None:
@@ -51,7 +58,7 @@ def export_command(
         subjects = subjects or history.subjects(db, settings.city.name)
         parts, empty = export.chunks(window, span), True
         with _file(output) as out, _progress(len(subjects) * len(parts)) as advance:
-            writer = (export.Csv if kind == "csv" else export.Jsonl)(out, export.names(db))
+            writer = _WRITERS[kind](out, export.names(db))
             for subject in subjects:
                 for part in parts:
                     shown = None if utc else zone
