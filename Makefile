@@ -59,6 +59,10 @@ foreign: $(VENV)/.dev  ## the router's tests on ARM and on a big-endian processo
 	@sh tools/need.sh mosquitto mosquitto_sub ip mmdebstrap qemu-arm-static qemu-s390x-static
 	@$(RUN) python -m tools.foreign
 
+.PHONY: home-assistant
+home-assistant: $(VENV)/.dev  ## its own schemas look at the devices of a city; the first time minutes
+	@$(RUN) python -m tools.home_assistant
+
 openwrt-ipk: $(VENV)/.dev  ## the router's packages for OpenWrt 23.05 and 24.10, in dist/
 	@$(BIN)/python -m tools.openwrt_ipk
 

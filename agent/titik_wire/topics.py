@@ -24,6 +24,8 @@ ALL_NOW: Final = f"{PREFIX}/now/#"
 ALL_ROLLUPS: Final = f"{PREFIX}/rollup/#"
 ALL_ALERTS: Final = f"{PREFIX}/alert/#"
 ALL: Final = f"{PREFIX}/#"
+# Home Assistant's: it looks for devices there, and the broker passes them on to engineers.
+ALL_DEVICES: Final = "homeassistant/device/+/config"
 NOTHING: Final = f"{PREFIX}/nothing"  # a topic without publishers and readers
 
 # The broker's own.
@@ -85,6 +87,11 @@ def rollup(window: str, scope: str, name: str) -> str:
 def alert(scope: str, name: str, rule: str) -> str:
     """What is wrong with a router, a site, the city or the server; retained while it is."""
     return f"{PREFIX}/alert/{scope}/{name}/{rule}"
+
+
+def device(site: str) -> str:
+    """What Home Assistant makes a device of, retained."""
+    return ALL_DEVICES.replace("+", f"titik_site_{site}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from titik_collector.jobs import Jobs, OnDemand, Slot, Task
 from titik_collector.live import alerting, removed_topics, rollup_topics
 from titik_collector.live.alert_topics import AlertTopics
 from titik_collector.live.alerting import Alerting
+from titik_collector.live.discovery import Discovery
 from titik_collector.live.event_reporting import EventReporting
 from titik_collector.live.hearing import LEAST_MS, Hearing
 from titik_collector.live.live_facts import LiveFactSource
@@ -136,6 +137,7 @@ class Parts:
             db, ConfigWatch(config.file), self.registry, self.registry_changed, now_ms
         )
         self.acks_again = OnDemand(self.ingest.acknowledge_all)
+        self.discovery = Discovery(db, link, config)
         self.removed = OnDemand(lambda: removed_topics.clear(db, link, now_ms()))
         self.statuses_again = OnDemand(link.hear_statuses_again, self._is_connected)
         self.tick = Task(self._notice_silent, self.hearing.hears)
@@ -190,6 +192,7 @@ class Parts:
             Slot(self.timekeeping, every_s=1.0),  # looks at a witness for each router
             Slot(self.acks_again),
             Slot(self.reload, every_s=2.0),
+            Slot(self.discovery, every_s=0.1),  # a device goes before the figures of its site
             Slot(self.removed),
             Slot(self.statuses_again),
             Slot(self.tick, every_s=5.0),
@@ -226,6 +229,7 @@ class Parts:
         self.report.connected()
         self.takeover.connected()
         self.acks_again.wanted = True
+        self.discovery.begin()
         self.removed.wanted = True  # perhaps while the collector was not connected
         self.upkeep.begin()
         self.now.everything()
@@ -277,6 +281,7 @@ class Parts:
         self.live.place()
         self.now.everything()
         self.newest_again.moved()
+        self.discovery.change(config)
         self.removed.wanted = True
         self.server_facts.watch(_machine(config))
         self.facts.place(config)

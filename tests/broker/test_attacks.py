@@ -57,6 +57,7 @@ def forgeries(victim: str, run: str) -> list[tuple[str, bytes]]:
         (topics.now("router", victim), MARK),
         (topics.now("site", SITE), MARK),
         (topics.now("city", "kupang"), MARK),
+        (topics.device(SITE), MARK),
         (topics.rollup("1m", "city", "kupang"), MARK),
         (topics.rollup("1h", "router", victim), MARK),
         (f"titik/v1/alert/site/{SITE}/offline", MARK),

@@ -56,6 +56,8 @@ def of_routers() -> list[Right]:
 def of_collector(collector_id: str) -> list[Right]:
     """It writes what it publishes, and reads it back to clear what is no longer true.
 
+    What is for Home Assistant it only writes.
+
     It also clears the retained status and sample of routers that were removed.
     """
     written = (
@@ -64,12 +66,14 @@ def of_collector(collector_id: str) -> list[Right]:
         topics.ALL_NOW, topics.ALL_ROLLUPS, topics.ALL_ALERTS,
     )  # fmt: skip
     heard = (*written, topics.ALL_BACKLOGS, topics.BROKER)
-    return [*(Right(SEND, one) for one in written), *_heard(PATTERN, *heard)]
+    sent = (*written, topics.ALL_DEVICES)
+    return [*(Right(SEND, one) for one in sent), *_heard(PATTERN, *heard)]
 
 
 def of_engineers() -> list[Right]:
     """They may ask for `#`, as tools do; what they hear is the city's and the broker's own."""
-    return [Right(PATTERN, "#"), Right(HEAR, topics.ALL), Right(HEAR, topics.BROKER)]
+    heard = (topics.ALL, topics.BROKER, topics.ALL_DEVICES)
+    return [Right(PATTERN, "#"), *(Right(HEAR, one) for one in heard)]
 
 
 def of_control() -> list[Right]:

@@ -150,6 +150,20 @@ class Collector:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HomeAssistant:
+    """[homeassistant]"""
+
+    discovery: Annotated[
+        bool,
+        Setting(
+            FLAG,
+            "whether Home Assistant finds each site as a device;"
+            " see [integrations.md](integrations.md#home-assistant)",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole file."""
 
@@ -165,6 +179,9 @@ class Config:
     public: Annotated[Public, Setting(Table(Public), "The page that anybody may see, as files")] = (
         field(default_factory=Public)
     )
+    homeassistant: Annotated[
+        HomeAssistant, Setting(Table(HomeAssistant), "Sites as devices of Home Assistant")
+    ] = field(default_factory=HomeAssistant)
     alerts: Annotated[Alerts, Setting(Table(Alerts), "Messages to people, and when they come")] = (
         field(default_factory=Alerts)
     )
