@@ -108,6 +108,14 @@ def test_every_message_and_part_has_a_table() -> None:
     assert wanted == tabled
 
 
+def test_the_page_says_where_each_field_of_a_sample_is_found_without_it() -> None:
+    """Samples are packed, so who watched them with a plain tool looks elsewhere."""
+    table = PAGE.partition("| in a sample | without samples |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`(\w+)`", table))
+    identity = {"router", "run", "first_seq", "seq", "boot"}
+    assert {field.name for field in fields(Sample)} - identity == named
+
+
 def test_the_page_shows_the_order_of_shedding() -> None:
     """What a long sample leaves out first is a promise."""
     section = PAGE.partition("## What is left out")[2].partition("\n## ")[0]
