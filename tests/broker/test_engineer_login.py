@@ -4,6 +4,7 @@ import re
 import shlex
 import stat
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest
 from tests.broker import enrolled
 from tests.broker.enrolled import City
 from tests.broker.running import Client, RunningBroker
+from tests.project.sources import ROOT
 from titik_collector.enrolment import engineer_login
 from titik_collector.enrolment.engineer_login import PROGRAM
 from titik_wire.topics import CLIENT_ID
 
 NOW = "titik/v1/now/city"
+TELEGRAF = ROOT / "deploy" / "telegraf" / "titik.conf"
 ONCE = ("-C", "1", "-W", "60")
 AWKWARD = '-it\'s $HOME `id` "50%" & \\n ^é\\'
 LOGIN = ("ina", "mqtt.example.org", 8884)
@@ -91,6 +94,25 @@ def test_the_login_works_in_a_shell(
     file = str(reading.folder / f"broker/secrets/{name}.sh")
     assert f"{NOW} 17\n" == output("sh", file, *ONCE)
     assert f"  password  {reading.broker.password(name)}\n" in printed
+
+
+@pytest.mark.system
+def test_telegraf_and_mqtt_explorer_are_let_in(reading: City) -> None:
+    """Under the client ids that they are given; under those that they make up they are not."""
+    printed = reading.says("engineer", "add", "telegraf")
+    (telegraf,) = tomllib.loads(TELEGRAF.read_text())["inputs"]["mqtt_consumer"]
+    assert "telegraf" == telegraf["username"]
+    assert telegraf["servers"][0].startswith("ssl://")
+    (explorer,) = re.findall(r"the MQTT Client ID is (\S+),", printed)
+    file = str(reading.folder / "broker/secrets/telegraf.sh")
+    (topic,) = telegraf["topics"]
+    for client_id in (telegraf["client_id"], explorer):
+        assert "17\n" == output("sh", file, *ONCE, "-i", client_id, "-t", topic)
+    for client_id in ("Telegraf-Consumer-a1b2c", "mqtt-explorer-1a2b3c4d"):
+        done = subprocess.run(
+            ["sh", file, *ONCE, "-i", client_id], capture_output=True, text=True, check=False
+        )
+        assert "not authorised" in done.stderr
 
 
 @pytest.mark.parametrize("password", [*WINDOWS, *NOT_WINDOWS, AWKWARD])

@@ -79,11 +79,3 @@ def test_every_path_is_a_field_and_may_be_absent_where_the_contract_says_so() ->
     paths = {one["path"]: one.get("optional", False) for one in (*PARSER["tag"], *PARSER["field"])}
     described = {one.name: not one.required for one in contract.described(Now)}
     assert described == paths | {PARSER["timestamp_path"]: False}
-
-
-def test_telegraf_asks_for_all_of_now_as_an_engineer() -> None:
-    """One topic, with TLS, under a client id that is not one of the city's own."""
-    assert [topics.ALL_NOW] == INPUT["topics"]
-    assert INPUT["servers"][0].startswith("ssl://")
-    assert not INPUT["client_id"].startswith(topics.CLIENT_ID)
-    assert "${TITIK_PASSWORD}" == INPUT["password"]
