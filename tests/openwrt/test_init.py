@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.openwrt.router import UID, Router
+from tests.until import until
 from titik_agent import config
 from titik_agent.limits import MAX_PROBE_MEMORY
 
@@ -327,6 +328,23 @@ def test_check_stops_the_service_meanwhile(router: Router) -> None:
     ] == router.calls()[:4]
 
 
+def test_a_check_for_a_page_goes_on_in_the_background(router: Router) -> None:
+    """rpcd ends a command after half a minute, and would leave the service stopped."""
+    router.uci(ENROLLED)
+    waits = "echo ran; until [ -e /tmp/go ]; do sleep 0.05; done"
+    router.program("usr/bin/titik-agent", f"case $* in *only*) ;; *) {waits} ;; esac")
+    file = router.root / "var/run/titik-agent/check.txt"
+    router.service("titik-agent")
+    for _ in range(2):  # the second finds the first, whose lines are the answer
+        router.says("/etc/init.d/titik-agent", "check_later")
+        assert "ran\n" == until(file.read_text, "ran\n")
+    assert router.running("titik-agent") is None
+    (router.root / "tmp/go").touch()
+    assert "ran\nend 0\n" == until(file.read_text, "ran\nend 0\n")
+    assert router.running("titik-agent")
+    assert (0, 0o600) == (file.stat().st_uid, stat.S_IMODE(file.stat().st_mode))
+
+
 def test_check_is_the_services_own_user(router: Router) -> None:
     """With its groups: what root may read, and may ask ubusd, says nothing of the service."""
     router.uci(ENROLLED)
@@ -471,7 +489,7 @@ def test_shell_is_clean(tool: str) -> None:
     """As OpenWrt's own checks want it; busybox has `local`."""
     scripts = [
         file
-        for file in [*FEED.rglob("files*/**/*"), *FEED.parent.glob("image/*")]
+        for file in FEED.parent.rglob("*/**/*")
         if file.is_file() and file.read_bytes().startswith(b"#!/bin/sh")
     ]
     assert len(scripts) >= 3

@@ -1,0 +1,1 @@
+"""The pages in LuCI, in a real browser."""

@@ -1,0 +1,230 @@
+"""The page that shows what the agent does: each state, the check, both languages."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.luci.conftest import OpenView
+from tests.luci.rpcd import CHECKED, STATE, Rpcd
+from tests.until import PATIENCE_S
+
+pytestmark = pytest.mark.system
+expect.set_options(timeout=PATIENCE_S * 1000)
+
+SHELL = "/etc/init.d/titik-agent check_later"
+LINES = """\
+ok    config: router tirosa-1, every 30 s
+--    user: titik, but: two colons
+FAIL  tcp: nothing listens at mqtt.example:8883: check broker.port, and that the broker runs
+end 1
+"""
+
+
+def state(**changed: Any) -> str:
+    """What an agent writes that is well, but for what is changed; `broker__reason` is nested."""
+    well: dict[str, Any] = {
+        "v": 1, "router": "tirosa-1", "version": "0.1.0", "python": "3.11.14",
+        "uptime_ms": 4_990_000, "clock": "ntp", "interval_s": 30,
+        "broker": {
+            "where": "mqtt.example:8883", "connected": True, "since_ago_ms": 7_200_000,
+            "reason": None, "next_try_ms": None, "collectors": 1, "acked_ago_ms": 2_000,
+        },
+        "spool": {
+            "samples": 0, "bytes": 0, "oldest_ago_ms": None, "merged": 0, "lost": 0, "corrupt": 0,
+        },
+        "sources": [
+            {"name": "hostapd", "state": "ok"}, {"name": "netdev", "state": "ok"},
+            {"name": "probe", "state": "none"},
+        ],
+        "sample": {
+            "seq": 240, "ago_ms": 3_000, "clients": 17, "off_air": False, "flow_offload": False,
+            "uplinks": [{"ifname": "eth0", "up": True}],
+        },
+    }  # fmt: skip
+    for key, value in changed.items():
+        outer, _, inner = key.partition("__")
+        if inner:
+            well[outer][inner] = value
+        else:
+            well[outer] = value
+    return json.dumps(well)
+
+
+LOST = {
+    "broker__connected": False, "broker__collectors": 0, "broker__next_try_ms": 42_000,
+    "broker__reason": "nothing listens at mqtt.example:8883: check broker.port",
+}  # fmt: skip
+HOSTAPD_FAILS = [
+    {"name": "hostapd", "state": "failed", "reason": "ubus: no such file"},
+    {"name": "leases", "state": "unread"},
+]
+
+
+def verdict(page: Page) -> str:
+    return page.locator("#titik-verdict").inner_text()
+
+
+def value(page: Page, title: str) -> str:
+    """What stands beside a title of the details."""
+    row = page.locator("#titik-details tr", has=page.locator(f"td:text-is('{title}')"))
+    return row.locator("td").nth(1).inner_text()
+
+
+@pytest.mark.parametrize(
+    ("written", "runs", "shown"),
+    [
+        (state(), True, "✓ Reports arrive at the server."),
+        ("", False, "The agent does not run."),
+        (state(), False, "The agent does not run."),  # it was killed, and left its file
+        ("", True, "The agent starts."),
+        ('{"v": 2}', True, "The agent starts."),  # of a later version
+        ("{", True, "The agent starts."),
+        (state(uptime_ms=4_700_000), True, "The agent has shown nothing for 5 minutes."),
+        (state(**LOST), True, "The connection to the server is lost. Samples are kept."),
+        (
+            state(**LOST, broker__acked_ago_ms=None),
+            True,
+            "There has been no connection to the server. Samples are kept.",
+        ),
+        (state(broker__connected=False), True, "The agent connects now."),
+        (state(broker__collectors=0), True, "no collector answers there"),
+        (state(sources=HOSTAPD_FAILS), True, "something is missing"),
+    ],
+)
+def test_one_sentence_says_how_it_is(
+    open_view: OpenView, rpcd: Rpcd, written: str, runs: bool, shown: str
+) -> None:
+    """What is not known is never called well."""
+    rpcd.runs(agent=runs)
+    if written:
+        rpcd.files[STATE] = written
+    assert shown in verdict(open_view("status"))
+
+
+def test_the_details_are_those_of_the_agent(open_view: OpenView, rpcd: Rpcd) -> None:
+    """Ages grow with the file's own: it was written ten seconds ago."""
+    rpcd.files[STATE] = state()
+    page = open_view("status")
+    assert {
+        "Server": "mqtt.example:8883",
+        "State": "connected for 2 hours",
+        "Next try": "-",
+        "Collectors online": "1",
+        "Last acknowledged": "12 seconds ago",
+        "Samples that wait": "0",
+        "Taken": "13 seconds ago",
+        "Clients": "17",
+        "To the internet": "eth0",
+        "Probe": "not on this router",
+        "Wi-Fi": "✓ read",
+        "Version": "0.1.0",
+        "Clock": "set",
+    } == {
+        title: value(page, title)
+        for title in (
+            "Server", "State", "Next try", "Collectors online", "Last acknowledged",
+            "Samples that wait", "Taken", "Clients", "To the internet", "Probe", "Wi-Fi",
+            "Version", "Clock",
+        )
+    }  # fmt: skip
+
+
+def test_an_outage_shows_the_reason_and_a_spool_that_grows(open_view: OpenView, rpcd: Rpcd) -> None:
+    """Without a reload."""
+    rpcd.files[STATE] = state()
+    page = open_view("status")
+    grown = {"samples": 12, "bytes": 8400, "oldest_ago_ms": 360_000, "merged": 3, "lost": 1}
+    rpcd.files[STATE] = state(
+        **LOST, spool={**grown, "corrupt": 0}, clock="guess", uptime_ms=5_000_000,
+        sample__off_air=True, sample__clients=None, sample__flow_offload=True,
+        sample__uplinks=[{"ifname": "eth0", "up": False}],
+    )  # fmt: skip
+    page.evaluate("pollNow()")
+    assert "check broker.port" in verdict(page)
+    titles = (
+        "Next try", "Samples that wait", "Size", "The oldest waits for", "Lost", "Clients",
+        "To the internet", "Flow offload",
+    )  # fmt: skip
+    assert [
+        "in 42 seconds", "12", "9 KiB", "6 minutes", "✗ 1", "Wi-Fi is off", "eth0 (down)",
+        "! on: bytes may be counted too low",
+    ] == [value(page, title) for title in titles]  # fmt: skip
+    assert "not known to be right" in value(page, "Clock")
+
+
+def test_a_source_that_fails_has_its_remedy(open_view: OpenView, rpcd: Rpcd) -> None:
+    """The agent's reason, and what a person can look at."""
+    rpcd.files[STATE] = state(sources=HOSTAPD_FAILS)
+    page = open_view("status")
+    shown = value(page, "Wi-Fi")
+    assert shown.startswith("✗ cannot be read ubus: no such file Is Wi-Fi on?")
+    assert "not read yet" == value(page, "Leases")
+
+
+def test_before_the_first_sample_there_is_none(open_view: OpenView, rpcd: Rpcd) -> None:
+    """And no zero in its place."""
+    rpcd.files[STATE] = state(sample=None)
+    assert "none yet" == value(open_view("status"), "Taken")
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a&b"]
+)
+def test_text_is_never_html(open_view: OpenView, rpcd: Rpcd, text: str) -> None:
+    """Whoever names a router, or answers as a broker, writes no page."""
+    rpcd.files[STATE] = state(
+        **{**LOST, "broker__reason": text}, router=text, broker__where=text, version=text,
+        sources=[{"name": text, "state": "failed", "reason": text}],
+        sample__uplinks=[{"ifname": text, "up": True}],
+    )  # fmt: skip
+    rpcd.files[CHECKED] = f"ok    {text}: {text}\n{text}\nend 0\n"
+    page = open_view("status")
+    page.locator("#titik-check-now").click()
+    expect(page.locator("#titik-check tr")).to_have_count(2)
+    assert text in verdict(page)
+    assert [text] * 4 == [
+        value(page, one) for one in ("Name", "Server", "Version", "To the internet")
+    ]
+    assert 3 == page.locator("#titik-check").inner_text().count(text)
+    assert 0 == page.locator("#view script, #view img").count()
+
+
+def test_the_check_shows_its_lines_as_they_come(open_view: OpenView, rpcd: Rpcd) -> None:
+    """The button rests until the last one is there."""
+    rpcd.files[STATE] = state()
+    page = open_view("status")
+    rpcd.files[CHECKED] = LINES.splitlines(keepends=True)[0]
+    button = page.locator("#titik-check-now")
+    button.click()
+    expect(page.locator("#titik-check tr")).to_have_count(1)
+    assert [SHELL] == rpcd.executed
+    assert button.is_disabled()
+    rpcd.runs(agent=False)
+    page.evaluate("pollNow()")
+    assert "The agent rests while it is checked." in verdict(page)
+    rpcd.runs()
+    rpcd.files[CHECKED] = LINES
+    expect(button).to_be_enabled()
+    assert ["✓ ok router tirosa-1, every 30 s", "! -- titik, but: two colons"] == [
+        page.locator("#titik-check tr").nth(at).locator("td").nth(1).inner_text() for at in (0, 1)
+    ]
+    assert "nothing listens at mqtt.example:8883" in page.locator("#titik-check").inner_text()
+
+
+def test_a_check_that_cannot_start_says_why(open_view: OpenView, rpcd: Rpcd) -> None:
+    """An agent of an earlier version has no such command."""
+    rpcd.exit = 1
+    page = open_view("status")
+    page.locator("#titik-check-now").click()
+    expect(page.locator("#notifications")).to_contain_text("could not be started: no such command")
+
+
+def test_the_page_speaks_indonesian(open_view: OpenView, rpcd: Rpcd) -> None:
+    """From the catalogue as it is installed."""
+    rpcd.files[STATE] = state(sources=HOSTAPD_FAILS)
+    page = open_view("status", "id")
+    assert "Laporan sampai, tetapi ada yang kurang." in verdict(page)
+    assert "terhubung selama 2 jam" == value(page, "Keadaan")
+    assert "Periksa" == page.locator("#titik-check-now").inner_text()
