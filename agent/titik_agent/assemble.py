@@ -68,7 +68,7 @@ def run(file: str | None, router: str | None, broker: str | None) -> None:
     """Sample and report until a signal stops it."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     with _plainly():
-        settings = config.load(file, router, broker)
+        settings = config.load(file, router, broker, config.read_apart)
         endpoint = _endpoint(settings)
         with _alone(settings.spool.directory, f"{settings.router} {endpoint.where}"):
             _check_persist(settings.spool.persist_dir)

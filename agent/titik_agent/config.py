@@ -8,10 +8,12 @@ Rule: a path is relative to the file that it stands in.
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from operator import attrgetter
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from titik_agent.lazy_imports import apart
 from titik_agent.limits import MAX_SMALL_FILE, MAX_TARGETS
 from titik_wire.kinds import SLUG
 
@@ -110,14 +112,65 @@ class Config:
     probe: Probe = field(default_factory=Probe)  # the separate process
 
 
-def load(path: str | None, router: str | None = None, broker: str | None = None) -> Config:
+def read(path: str) -> dict[str, Any]:
+    """The file's tables; ConfigError if it is none."""
+    import tomllib  # 0.3 MB that a machine without a file need not carry
+
+    other = "name another with --config, or give --router and --broker"
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: {error.strerror}; write it as docs/config.md shows, {other}"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; {other}") from error
+    except tomllib.TOMLDecodeError as error:  # with its line
+        hint = "; is a text without quotes?" if "Invalid value" in str(error) else ""
+        raise ConfigError(f"{path}: {error}{hint}") from error
+    except ValueError as error:  # not UTF-8
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def read_apart(path: str) -> dict[str, Any]:
+    """The same, and the parser's memory is given back; only before the first thread."""
+
+    def work() -> tuple[Any, str | None]:
+        try:
+            return _only_json(read(path)), None
+        except ConfigError as error:
+            return None, str(error)
+
+    tables, trouble = apart.call(work) or (None, f"{path}: cannot be read")
+    if tables is None:
+        raise ConfigError(trouble)
+    found: dict[str, Any] = tables
+    return found
+
+
+def _only_json(value: Any) -> Any:
+    """A date is none of our kinds: as a table it is refused."""
+    if isinstance(value, dict):
+        return {key: _only_json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_only_json(one) for one in value]
+    return value if isinstance(value, str | int | float | bool) else {str(value): None}
+
+
+def load(
+    path: str | None,
+    router: str | None = None,
+    broker: str | None = None,
+    read: Callable[[str], dict[str, Any]] = read,
+) -> Config:
     """The file, with the command line's router and `host[:port]` over it; ConfigError if wrong.
 
     The file may be missing if it was not asked for by name and nothing need be in it.
     """
     where = path or DEFAULT_FILE
     optional = path is None and router is not None and broker is not None
-    table = {} if optional and not os.path.exists(where) else _read(where)
+    table = {} if optional and not os.path.exists(where) else read(where)
     config: Config = _table(Config, table, where, "")
     if router is not None:
         config = replace(config, router=router)
@@ -145,26 +198,6 @@ def password(config: Config) -> str | None:
         raise ConfigError(
             f"broker.password_file: {path}: is not UTF-8; put the router's password there"
         ) from error
-
-
-def _read(path: str) -> dict[str, Any]:
-    import tomllib  # 0.3 MB that a machine without a file need not carry
-
-    other = "name another with --config, or give --router and --broker"
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror}; write it as docs/config.md shows, {other}"
-        ) from error
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; {other}") from error
-    except tomllib.TOMLDecodeError as error:  # with its line
-        hint = "; is a text without quotes?" if "Invalid value" in str(error) else ""
-        raise ConfigError(f"{path}: {error}{hint}") from error
-    except ValueError as error:  # not UTF-8
-        raise ConfigError(f"{path}: {error}") from error
 
 
 def _table(cls: type[Any], table: Any, where: str, prefix: str) -> Any:

@@ -1,5 +1,8 @@
 """The agent's configuration file: what it says when it is wrong."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,23 @@ import pytest
 from titik_agent import config
 from titik_agent.config import ConfigError
 
+# What files say, or what is wrong with them: by a child, and then here.
+READ_ALL = """
+import re, sys
+from titik_agent import config
+
+def load(file, read):
+    try:
+        return repr(config.load(file, read=read))
+    except config.ConfigError as error:
+        return re.sub("datetime.date.*?[)]|{'1979-05-27': None}", "a date", str(error))
+
+apart = [load(file, config.read_apart) for file in sys.argv[1:]]
+parsers = [one for one in sys.modules if one.startswith("tomllib")]
+print(apart)
+print([load(file, config.read) for file in sys.argv[1:]])
+print(parsers)
+"""
 GOOD = 'router = "tirosa-1"\n[broker]\nhost = "broker.example"\n'
 
 
@@ -83,6 +103,32 @@ def test_an_error_names_file_key_and_remedy(tmp_path: Path, text: str, output: s
 
     assert str(file) in str(caught.value)
     assert output in str(caught.value)
+
+
+@pytest.mark.thorough
+def test_an_agent_that_runs_reads_the_same_in_a_child(tmp_path: Path) -> None:
+    """With every error, and with dates, which JSON has none of; the parser is not left behind."""
+    texts = [*[text for text, _ in WRONG], GOOD, GOOD + "port = 1979-05-27\n", GOOD + "x = nan\n"]
+    files = [tmp_path / f"{number}.toml" for number in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ALL, *map(str, files), str(tmp_path / "none.toml")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    in_child, here, parsers = done.stdout.splitlines()
+    assert [here, "[]"] == [in_child, parsers]
+
+
+def test_a_date_is_no_text(tmp_path: Path) -> None:
+    """Nor is what a child makes of it."""
+    file = tmp_path / "agent.toml"
+    file.write_text("router = 1979-05-27\n" + GOOD.partition("\n")[2])
+    with pytest.raises(ConfigError, match=r"router: .*must be text in quotes"):
+        config.load(str(file))
 
 
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:

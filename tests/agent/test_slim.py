@@ -11,6 +11,12 @@ from titik_agent.__main__ import _plain_run
 
 HEAVY = {"click", "email.parser", "http.client", "scapy", "urllib.request", "uuid"}
 
+# They import what is put off, or are rooms of ours, which import them.
+IMPORTERS = {
+    "dataclasses", "logging", "paho", "psutil", "socket", "ssl", "typing",
+    "titik_agent", "titik_mqtt", "titik_wire",
+}  # fmt: skip
+
 
 def modules_after(code: str) -> set[str]:
     """Names that a fresh process has in `sys.modules`."""
@@ -38,6 +44,26 @@ def test_what_is_loaded_already_is_left_alone() -> None:
     code = "import uuid, titik_agent.broker_link.link, urllib.request, base64; uuid.uuid4()"
     code += "; urllib.request.Request; base64.b64encode(b'')"
     assert {"uuid", "urllib.request", "base64"} <= modules_after(code)
+
+
+@pytest.mark.parametrize("first", ["titik_agent.__main__", "titik_agent.assemble"])
+def test_nothing_is_imported_before_what_is_put_off(first: str) -> None:
+    """One of these before it, or a room of ours, would take a megabyte with what it imports."""
+    code = "import sys; started = set(sys.modules)"
+    code += f"; import {first}, json; print(json.dumps([*sys.modules]))"
+    code += "; assert not started & {'dataclasses', 'logging', 'socket'}"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    order: list[str] = json.loads(done.stdout)  # as they were finished
+    earlier = order[: order.index("titik_agent.lazy_imports.later")]
+    assert ["titik_agent", "titik_agent.lazy_imports"] == [
+        one for one in earlier if one.split(".")[0] in IMPORTERS
+    ]
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ SERVER_LIBRARIES = {
 # stands below it. Rooms of one floor know nothing of each other.
 FLOORS = {
     "titik_agent": (
-        {"limits"},
-        {"clock", "config", "hostapd", "lazy_imports", "shared_files"},
+        {"lazy_imports", "limits"},
+        {"clock", "config", "hostapd", "shared_files"},
         {"spool"},
         {"sampling"},
         {"sources", "broker_link"},

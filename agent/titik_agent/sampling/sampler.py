@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
 import psutil
@@ -267,9 +268,14 @@ def _place(error: Exception) -> str:
     return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
 
 
+@cache  # it reads when the process began
+def _own_process() -> psutil.Process:
+    return psutil.Process()
+
+
 def _own_rss() -> int:
     """0 when it cannot be read, because no descriptor is free; it is not worth a sample."""
     try:
-        return int(psutil.Process().memory_info().rss)
+        return int(_own_process().memory_info().rss)
     except (OSError, psutil.Error):
         return 0
