@@ -29,7 +29,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 BROKER = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 COLLECTD = shutil.which("collectd") or "/usr/sbin/collectd"
 ROUTER = "bench-1"
-PACKING = "bench-2"  # the same with `broker.compress`
+PLAIN = "bench-2"  # the same with `broker.compress = false`
 CLIENTS = (12, 8)  # of the access point's two BSSes
 PATIENCE_S = 30.0
 
@@ -40,7 +40,7 @@ host = "localhost"
 port = {port}
 tls = true
 ca_file = "{ca}"
-compress = {compress}
+{more}
 [spool]
 directory = "{folder}/{router}"
 [sources]
@@ -65,7 +65,7 @@ title = "Bench"
 name = "{router}"
 site = "bench"
 [[router]]
-name = "{packing}"
+name = "{plain_router}"
 site = "bench"
 """
 
@@ -89,6 +89,22 @@ LoadPlugin mqtt
     CACert "{ca}"
   </Publish>
 </Plugin>
+"""
+
+
+# What no agent that uses these libraries can be below.
+_FLOOR = """
+import titik_agent.lazy_imports.later as later
+import sys, ssl, paho.mqtt.client as mqtt, psutil
+later.finish()
+versions = getattr(mqtt, "CallbackAPIVersion", None)
+first = () if versions is None else (versions.VERSION2,)
+client = mqtt.Client(*first, client_id="floor", protocol=mqtt.MQTTv5)
+client.tls_set_context(ssl.create_default_context(cafile=sys.argv[2]))
+client.on_connect = lambda *_: print("connected", flush=True)
+client.connect("localhost", int(sys.argv[1]))
+psutil.Process().memory_info()
+client.loop_forever()
 """
 
 
@@ -122,8 +138,12 @@ def install(folder: Path, libraries: Path | None = None) -> Path:
 
 
 def environment(site: Path) -> dict[str, str]:
-    """What the agent's process inherits: nothing of the developer's."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "LANG": "C.UTF-8"}
+    """What the agent's process inherits: nothing of the developer's.
+
+    One arena, as its unit on Debian sets it, and as OpenWrt's C library has it.
+    """
+    one_arena = {"MALLOC_ARENA_MAX": "1"}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(site), "LANG": "C.UTF-8", **one_arena}
 
 
 class Lab:
@@ -158,13 +178,21 @@ class Lab:
         config = self.write_config(relay, interval_s, router)
         return self.spawn_agent("-c", code, "run", "--config", str(config))
 
+    def floor(self) -> int:
+        """Start a process of the agent's libraries, without us; its id, once it is connected."""
+        log = self.folder / "floor.log"
+        given = ("-c", _FLOOR, str(self.ports.tls), str(self.folder / "ca.crt"))
+        process = self._spawn(log, [agent_python(), *given], environment(self.site))
+        until(lambda: "connected" in _text(log), f"the floor connects: {log}")
+        return process.pid
+
     def write_config(self, relay: Relay, interval_s: int, router: str = ROUTER) -> Path:
         """The agent's file."""
         config = self.folder / f"{router}.toml"
         config.write_text(
             _CONFIG.format(
                 router=router, interval_s=interval_s, port=relay.port, ca=self.folder / "ca.crt",
-                folder=self.folder, compress=str(router == PACKING).lower(),
+                folder=self.folder, more="compress = false" if router == PLAIN else "",
             )
         )  # fmt: skip
         return config
@@ -213,7 +241,7 @@ class Lab:
         config = self.folder / "titik.toml"
         config.write_text(
             _SERVER.format(
-                port=self.ports.plain, folder=self.folder, router=ROUTER, packing=PACKING
+                port=self.ports.plain, folder=self.folder, router=ROUTER, plain_router=PLAIN
             )
         )
         code = "from titik_collector.cli import main; main()"

@@ -1,4 +1,4 @@
-"""What the kernel says a process uses: memory in bytes, CPU time to the nanosecond."""
+"""What the kernel says a process uses: memory in bytes, CPU time to the nanosecond, wake-ups."""
 
 import os
 
@@ -13,6 +13,11 @@ def pss(pid: int) -> int:
     return _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:")
 
 
+def private(pid: int) -> int:
+    """Bytes that it has written and shares with nobody: no other process or file has them."""
+    return _kilobytes(f"/proc/{pid}/smaps_rollup", "Private_Dirty:")
+
+
 def cpu_s(pid: int) -> float:
     """Seconds that all its living threads ran; /proc/PID/stat counts in steps of 10 ms."""
     total = 0
@@ -22,9 +27,20 @@ def cpu_s(pid: int) -> float:
     return total / 1e9
 
 
+def wakeups(pid: int) -> int:
+    """How often its living threads slept, each once for each time that it was woken."""
+    tasks = os.listdir(f"/proc/{pid}/task")
+    label = "voluntary_ctxt_switches:"
+    return sum(_number(f"/proc/{pid}/task/{task}/status", label) for task in tasks)
+
+
 def _kilobytes(path: str, label: str) -> int:
+    return _number(path, label) * 1024
+
+
+def _number(path: str, label: str) -> int:
     with open(path, encoding="utf-8") as file:
         for line in file:
             if line.startswith(label):
-                return int(line.split()[1]) * 1024
+                return int(line.split()[1])
     raise ValueError(f"{path} has no {label}")
