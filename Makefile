@@ -32,7 +32,7 @@ check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, 
 # pytest runs last, so that its closing line is the last word. Four files are tested at a time:
 # most system tests wait.
 test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 15 minutes (as root)
-	@sh tools/need.sh chromium mosquitto mosquitto_sub pango postgres ip nft nginx prometheus promtool influxd curl prometheus-alertmanager amtool zabbix_agent2 systemd-analyze shellcheck shfmt busybox-static faketime signify-openbsd
+	@sh tools/need.sh chromium mosquitto mosquitto_sub pango postgres ip nft nginx prometheus promtool influxd curl prometheus-alertmanager amtool systemd-analyze shellcheck shfmt busybox-static faketime signify-openbsd
 	@$(RUN) $(BIN)/pytest -n 4 --dist loadscope --durations=15 --hypothesis-profile=thorough -m "not long"
 
 # Benchmarks mostly wait, so faults are played beside them. The longest file of pytest, an evening,
@@ -84,12 +84,12 @@ languages: $(VENV)/.dev  ## write the catalogues of the page, after a text chang
 	@$(BIN)/python -m tools.write_languages
 
 bench: $(VENV)/.dev  ## measure everything: half an hour; writes docs/performance.md
-	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres openssl collectd
+	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres openssl collectd prometheus promtool
 	@$(RUN) python -m bench.run
 	@$(RUN) python -m bench.write_performance
 
 bench-quick: $(VENV)/.dev  ## do the benchmarks work; times are not judged
-	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres openssl collectd
+	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres openssl collectd prometheus promtool
 	@$(RUN) python -m bench.run --quick --out $(VENV)/bench-quick.json
 
 # On PostgreSQL only what has another course there.

@@ -26,7 +26,6 @@ for name in "$@"; do
         collectd) package=collectd-core ;;
         promtool) package=prometheus ;;
         amtool) package=prometheus-alertmanager ;;
-        zabbix_agent2) package=zabbix-agent2 ;;
         influxd) package=influxdb ;;
         node) package=nodejs ;;
         ip) package=iproute2 ;;
