@@ -113,6 +113,7 @@ def _make(apk: str, built: Built, package: str, root: Path, file: Path) -> None:
         "arch": "noarch",
         "license": built.says(package, "PKG_LICENSE"),
         "origin": "titik-agent",
+        "url": built.says(package, "URL"),
         "maintainer": built.says(package, "PKG_MAINTAINER"),
         "depends": " ".join(built.depends(package)),
     }

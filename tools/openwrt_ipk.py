@@ -37,8 +37,10 @@ INSTALL_CONF:=install -m0600
 CP:=cp -fpR
 LN:=ln -sf
 PYTHON3_VERSION:=$(PYTHON)
+PKG_BUILD_DIR:=$(OUT)/build
 PKG_INSTALL_DIR:=$(OUT)/installed
-TEXTS:=PKG_VERSION PKG_RELEASE PKG_LICENSE PKG_MAINTAINER SECTION TITLE DEPENDS USERID
+TEXTS:=PKG_NAME PKG_VERSION PKG_RELEASE PKG_LICENSE PKG_LICENSE_FILES PKG_MAINTAINER \
+	PKG_FILE_DEPENDS SECTION CATEGORY TITLE URL DEPENDS USERID PKGARCH
 BLOCKS:=description conffiles postinst postrm
 define BuildPackage
 $(if $(Package/$(1)),$(eval USERID:=)$(eval $(Package/$(1)))
@@ -48,6 +50,8 @@ $(file >$(OUT)/$(1).filespec,$(Py3Package/$(1)/filespec)))
 install-$(1):
 	$(call Py3Package/$(1)/install,$(OUT)/$(1))
 endef
+prepare:
+	$(Build/Prepare)
 compile:
 	$(Build/Compile)
 """
@@ -73,7 +77,7 @@ class Built:
         for name in ("rules.mk", "python3-package.mk"):
             ((stubs if "python" in name else top) / name).touch()
         (top / "package.mk").write_text(STAND_IN)
-        self._run("compile", *(f"install-{name}" for name in PACKAGES))
+        self._run("prepare", "compile", *(f"install-{name}" for name in PACKAGES))
 
     def _run(self, *targets: str) -> None:
         top = self.folder / "top"
@@ -118,6 +122,7 @@ class Built:
             "License": self.says(package, "PKG_LICENSE"),
             "Section": self.says(package, "SECTION"),
             "Require-User": self.says(package, "USERID"),
+            "URL": self.says(package, "URL"),
             "Architecture": "all",
             "Installed-Size": str(size),
             "Maintainer": self.says(package, "PKG_MAINTAINER"),

@@ -27,6 +27,7 @@ def next_feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("next")
     for name in ("agent", "deploy"):
         shutil.copytree(ROOT / name, copy / name)
+    shutil.copy(ROOT / "LICENSE", copy)
     version = copy / "agent/titik_wire/__init__.py"
     version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9'))
     return copy / "deploy/openwrt/titik-agent"

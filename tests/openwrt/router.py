@@ -34,6 +34,9 @@ class Router:
             "etc/rc.d",
             "usr/lib/opkg/info",
             "lib/apk/packages",
+            "etc/apk/keys",
+            "etc/apk/repositories.d",
+            "etc/opkg/keys",
         ):
             (root / folder).mkdir(parents=True, exist_ok=True)
         busybox = shutil.which("busybox")
@@ -60,6 +63,27 @@ class Router:
         for package in packages:
             self.install(package)
 
+    def tool(self, name: str) -> None:
+        """Give it a program of this machine, with the libraries that it needs."""
+        program = shutil.which(name)
+        assert program is not None, f"apt-get install {name}"
+        linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True)
+        shutil.copy(program, self.root / "bin" / name)
+        for library in re.findall(r"(/\S+\.so\S*) \(", linked.stdout):
+            place = self.root / library[1:]
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, place)
+
+    def sysupgrade(self, root: Path) -> "Router":
+        """The same router with a new firmware: no package, and what is kept of the old one."""
+        new = Router(root)
+        listed = "sed '/^#/d' /etc/sysupgrade.conf /lib/upgrade/keep.d/* 2>/dev/null"
+        found = self.shell("sh", "-c", f"find $({listed}) '(' -type f -o -type l ')' 2>/dev/null")
+        for name in found.stdout.split():
+            (root / name[1:]).parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-dp", f"{self.root}{name}", f"{root}{name}"], check=True)
+        return new
+
     def copied(self, root: Path) -> "Router":
         """Another router that is the same until now."""
         subprocess.run(["cp", "-a", str(self.root), str(root)], check=True)
@@ -79,7 +103,9 @@ class Router:
         """As its manager does, in one go: users, scripts and services included."""
         for package in packages:
             shutil.copy(package, self.root / "tmp")
-        command = ("opkg", "install") if packages[0].suffix == ".ipk" else ("apk", "add")
+        command = ("opkg", "install", "--force-downgrade")
+        if packages[0].suffix == ".apk":
+            command = ("apk", "add", "--allow-untrusted")
         self.says(*command, *(f"/tmp/{package.name}" for package in packages))
 
     def code(self) -> str:

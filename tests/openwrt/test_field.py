@@ -16,6 +16,9 @@ from tests.broker.enrolled import City
 from tests.broker.running import ROOT, RunningBroker
 from tests.openwrt.field import SERVER, equip, hostapd, instance, running, until
 from tests.openwrt.router import UID, Router, environment
+from tests.openwrt.test_feeds import SERVED, serving, steps
+from titik_collector.feed.feed_folder import write_feeds
+from titik_collector.feed.signing_keys import keys_in
 
 pytestmark = pytest.mark.system
 
@@ -71,27 +74,21 @@ def field(city: City, python: str, packages: list[Path], tmp_path: Path) -> Iter
         yield Field(city, router, ubusd)
 
 
-def steps(heading: str) -> list[str]:
-    """The commands of one chapter of the page, in their order."""
-    (chapter,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
-    blocks = re.findall(r"^```sh\n(.*?)^```", chapter, re.M | re.S)
-    return [line for block in blocks for line in block.splitlines() if "apk" not in line]
-
-
-def follow(field: Field, packages: list[Path], heading: str) -> str:
+def follow(field: Field, heading: str, address: str = "") -> str:
     """Do what a chapter says, word for word; what the router printed."""
     printed = []
-    for line in steps(heading):
+    for line in steps(heading, "ipks"):
         words = line.split()
         match words[0]:
             case "make" | "ssh":
-                pass  # the packages are made; what follows is on the router
+                pass  # the feed is made; what follows is on the router
             case "scp":
-                name = Path(words[2]).name
-                (source,) = [one for one in [*packages, field.bundle] if one.name == name]
-                shutil.copy(source, field.router.root / "tmp")
+                dist = field.city.folder / words[2].removeprefix("dist/")
+                source = dist if dist.exists() else field.bundle
+                assert source.name == Path(words[2]).name
+                shutil.copy(source, field.router.root / words[3].partition(":/")[2])
             case _:
-                done = field.router.shell("sh", "-c", line)
+                done = field.router.shell("sh", "-c", line.replace(SERVED, address))
                 assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
                 printed.append(done.stdout)
     return "".join(printed)
@@ -102,11 +99,15 @@ def test_the_page_can_be_followed_word_for_word(field: Field, packages: list[Pat
     router = field.router
     router.uci(FIREWALL, "firewall")
     router.program("etc/init.d/firewall", "exit 0")
-    follow(field, packages, "Install")
-    assert "not enrolled" in follow(field, packages, "What the log says")
+    feed = field.city.folder / "feed"
+    write_feeds(packages, feed, keys_in(field.city.folder / "feed-keys"), None)
+    router.tool("signify-openbsd")
+    with serving(feed) as address:
+        follow(field, "Install", address)
+    assert "not enrolled" in follow(field, "What the log says")
     router.shell("sh", "-c", HOTPLUG, ACTION="stratum")
 
-    output = follow(field, packages, "Enrol")
+    output = follow(field, "Enrol")
     chapter = PAGE.split("\n## Enrol\n")[1].split("\n## ")[0]
     promised = re.findall(r"^    (ok    [^…\n]+)", chapter, re.M)
     assert len(promised) == 9
@@ -123,15 +124,17 @@ def test_the_page_can_be_followed_word_for_word(field: Field, packages: list[Pat
         until(lambda: KICK in field.ubusd.given, agent)
     assert "WARNING" not in agent()
 
-    follow(field, packages, "Upgrade")
-    follow(field, packages, "Settings")
+    with serving(feed) as address:
+        router.says("sed", "-i", f"s|http://[^ ]*|{address}/24.10|", "/etc/opkg/customfeeds.conf")
+        follow(field, "Upgrade", address)
+    follow(field, "Settings")
     toml = (router.root / "var/run/titik-agent/agent.toml").read_text()
     assert "interval_s = 60\n" in toml
-    follow(field, packages, "Byte counts and flow offload")
+    follow(field, "Byte counts and flow offload")
     assert "flow_offloading '0'" in (router.root / "etc/config/firewall").read_text()
-    follow(field, packages, "Remove")
+    follow(field, "Remove")
     left = {str(one.relative_to(router.root)) for one in router.root.rglob("*titik*")}
-    assert {one for one in left if not one.startswith(("tmp/", "proc/"))} == set()
+    assert {one for one in left if not one.startswith(("tmp/", "var/", "proc/"))} == set()
 
 
 def test_a_router_that_wakes_in_1970_waits_for_nothing(

@@ -27,7 +27,7 @@ OK, FAILED, NO_SCAPY, NO_RIGHTS = 0, 1, 3, 4  # exit codes; 2 is a wrong command
 HOPELESS = (NO_SCAPY, NO_RIGHTS)  # another round would end the same way
 REMEDIES = {
     FAILED: "probe round failed",
-    NO_SCAPY: "scapy is missing: install python3-scapy (OpenWrt, Debian), or pip install .[probe]",
+    NO_SCAPY: "scapy is missing: install scapy (Debian: python3-scapy), or pip install .[probe]",
     NO_RIGHTS: "no right to raw sockets: run as root or with CAP_NET_RAW",
 }
 
