@@ -45,7 +45,7 @@ from titik_collector.registry.watch import ConfigWatch, Reload
 from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.upkeep import Upkeep
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import identity, opening
+from titik_collector.store import identity, opening, settings
 from titik_collector.store.database import Database, is_of_the_store
 from titik_collector.store.packed_minutes import Unpacking
 from titik_collector.timeline import server_clock
@@ -106,6 +106,7 @@ class Parts:
         )
         self.store_name = opening.name(config.store)
         own = identity.opened(db)
+        _note_first(db, now_ms())
         self.takeover = Takeover(db, reading, config.collector.id, own, self.batches.believe)
         self.ingest = Ingest(self.link, self.link, self.batches, now_ms)
         self.outputs = Outputs(Topics(self.link), outputs)
@@ -324,6 +325,14 @@ class Parts:
         """When the broker last sent anything, if nothing but pings."""
         silent_s = time.monotonic() - (self.link.heard_at or time.monotonic())
         return self._now_ms() - round(silent_s * 1000)
+
+
+def _note_first(db: Database, now_ms: int) -> None:
+    """When a collector first had the store; a clock that was ahead then is corrected."""
+    first_ms = settings.number(db, "collected_ms")
+    if first_ms is None or first_ms > now_ms:
+        with db.transaction():
+            settings.keep(db, "collected_ms", now_ms)
 
 
 def _machine(config: Config) -> MachineSettings:

@@ -62,6 +62,7 @@ ON_BOTH = {
     *(
         "test_alert_rows",
         "test_alerting",
+        "test_backup_warnings",
         "test_caps",
         "test_columnar",
         "test_day_strip",

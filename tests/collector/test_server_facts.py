@@ -12,13 +12,15 @@ import pytest
 from tests.collector.build import T0, opened
 from tests.until import until
 from titik_collector.alerts.facts import LiveServer
+from titik_collector.backups import verified
+from titik_collector.backups.verified import Verified
 from titik_collector.broker_link import remedies
 from titik_collector.broker_link.remedies import CollectorRemedies
 from titik_collector.config.alert_tables import Outside
 from titik_collector.live import server_facts
 from titik_collector.live.outside_line import EVERY_MS, PATIENCE_MS, OutsideLine
 from titik_collector.live.server_facts import MachineSettings, ServerFacts
-from titik_collector.store import unknown_routers
+from titik_collector.store import settings, unknown_routers
 from titik_collector.store.database import Database
 from titik_mqtt import failures
 
@@ -129,7 +131,29 @@ def test_the_newest_whole_backup_counts(db: Database, tmp_path: Path) -> None:
     assert (False, None) == wanted(Machine(db, tmp_path).look())
 
 
-def wanted(found: LiveServer) -> tuple[bool, int | None]:
+def test_a_folder_that_is_not_there_yet_has_no_backup(db: Database, tmp_path: Path) -> None:
+    """The first night makes it."""
+    assert (True, None) == wanted(Machine(db, tmp_path, tmp_path / "later").searched())
+
+
+def test_what_the_last_look_into_a_backup_found_is_known(db: Database, tmp_path: Path) -> None:
+    """By the file that it left beside them."""
+    settings.keep(db, "collected_ms", 7)
+    machine = Machine(db, tmp_path, tmp_path)
+    assert (None, True, 7) == looked_into(machine.searched())
+    verified.write(tmp_path, Verified(at_ms=8, backup="titik-1.tar.gz"))
+    assert (8, True, 7) == looked_into(machine.searched(T0 + 6 * MINUTE))
+    verified.write(tmp_path, Verified(at_ms=9, backup="titik-1.tar.gz", problem="is damaged"))
+    assert (9, False, 7) == looked_into(machine.searched(T0 + 12 * MINUTE))
+    (tmp_path / verified.FILE).write_text("{")
+    assert (None, True, 7) == looked_into(machine.searched(T0 + 18 * MINUTE))
+
+
+def looked_into(found: LiveServer) -> tuple[int | None, bool, int | None]:
+    return found.verified_ms, found.verified_well, found.collected_ms
+
+
+def wanted(found: LiveServer) -> tuple[bool | None, int | None]:
     return found.backup_wanted, found.backup_ms
 
 
@@ -137,9 +161,10 @@ def test_backups_that_cannot_be_looked_at_are_not_called_old(
     db: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log has the remedy, once."""
+    (tmp_path / "gone").write_text("no folder")
     machine = Machine(db, tmp_path, tmp_path / "gone")
     for minutes in (0, 6, 12):
-        assert (False, None) == wanted(machine.searched(T0 + minutes * MINUTE))
+        assert (None, None) == wanted(machine.searched(T0 + minutes * MINUTE))
     (line,) = [one.getMessage() for one in caplog.records]
     assert line.startswith("backups cannot be looked at, so none is called old reason=")
     assert line.endswith(f"remedy=as root: chmod 755 {tmp_path / 'gone'}")
@@ -165,7 +190,7 @@ def test_a_folder_of_backups_that_does_not_answer_holds_nothing_up(
     os.utime(tmp_path / "titik-1.tar.gz", (100, 100))
     machine = Machine(db, tmp_path, SlowFolder(tmp_path))
     for minutes in (0, 6, 12):
-        assert (False, None) == wanted(machine.look(T0 + minutes * MINUTE))
+        assert (None, None) == wanted(machine.look(T0 + minutes * MINUTE))
     assert 1 == until(lambda: SlowFolder.asked, 1)
     slow = machine.facts._searching
     (tmp_path / "empty").mkdir()

@@ -63,7 +63,10 @@ class LiveServer:
     disk_free_bytes: int | None = None
     certificate_days: int | None = None  # until the first certificate ends that nobody renews
     backup_ms: int | None = None  # when the newest backup was made
-    backup_wanted: bool = False  # the configuration names where backups are
+    backup_wanted: bool | None = None  # their folder is named; None: it cannot be read
+    verified_ms: int | None = None  # when one was last looked into
+    verified_well: bool = True  # false: it would not bring the city back
+    collected_ms: int | None = None  # when a collector first had the store; None: none had yet
     unknown_routers: int | None = None  # unregistered routers that knocked in the last day
     line_down_since_ms: int | None = None  # the server's own line; None: it works, or is not tested
     is_line_tested: bool = True  # the configuration names addresses outside

@@ -59,7 +59,9 @@ DEFAULTS: Mapping[Kind, Rule] = {
         Rule("store-failing", 60_000, 5 * 60_000, "critical"),
         Rule("disk-low", 60_000, 5 * 60_000, "critical", 0.1, 0.15),
         Rule("certificate-ending", 0, 0, "warning", 60),
+        Rule("backup-missing", 0, 0, "warning"),
         Rule("backup-old", 0, 0, "warning", 36),
+        Rule("backup-unverified", 0, 0, "warning", 10),
         Rule("line-down", 2 * 60_000, 60_000, "critical"),
         Rule("copied-city", 0, 5 * 60_000, "critical"),
         Rule("unknown-router", 0, 0, "info"),
@@ -233,14 +235,40 @@ def certificate_ending(server: LiveServer, rule: Rule, _: Alert | None, __: int)
     return Finding(True, None, days) if days < rule.threshold else FALSE
 
 
-def backup_old(server: LiveServer, rule: Rule, _: Alert | None, at_ms: int) -> Finding:
-    """There is no backup that is as new as one of each night would be."""
-    if not server.backup_wanted:
+def backup_missing(server: LiveServer, _: Rule, __: Alert | None, at_ms: int) -> Finding:
+    """No folder of backups is named, or none is in it; a new city has its first day."""
+    if server.backup_wanted is None:
+        return UNKNOWN
+    if server.backup_ms is not None or _is_new(server, at_ms, DAY_MS):
         return FALSE
+    return TRUE
+
+
+def _is_new(server: LiveServer, at_ms: int, for_ms: int) -> bool:
+    return server.collected_ms is None or at_ms - server.collected_ms < for_ms
+
+
+def backup_old(server: LiveServer, rule: Rule, _: Alert | None, at_ms: int) -> Finding:
+    """The newest backup is older than one of each night would be."""
+    if server.backup_wanted is None:
+        return UNKNOWN
     if server.backup_ms is None:
-        return TRUE
+        return FALSE
     age_h = (at_ms - server.backup_ms) / HOUR_MS
     return Finding(True, server.backup_ms, age_h) if age_h > rule.threshold else FALSE
+
+
+def backup_unverified(server: LiveServer, rule: Rule, _: Alert | None, at_ms: int) -> Finding:
+    """Nobody looked into a backup for long, or the last look found something wrong."""
+    if server.backup_wanted is None:
+        return UNKNOWN
+    if server.backup_ms is None:
+        return FALSE
+    if server.verified_ms is None:
+        return FALSE if _is_new(server, at_ms, round(rule.threshold * DAY_MS)) else TRUE
+    age_days = (at_ms - server.verified_ms) / DAY_MS
+    is_over = not server.verified_well or age_days > rule.threshold
+    return Finding(True, server.verified_ms, age_days) if is_over else FALSE
 
 
 def line_down(server: LiveServer, _: Rule, __: Alert | None, ___: int) -> Finding:
@@ -295,7 +323,9 @@ OF_SERVER: Mapping[Kind, OfServer] = {
     "store-failing": store_failing,
     "disk-low": disk_low,
     "certificate-ending": certificate_ending,
+    "backup-missing": backup_missing,
     "backup-old": backup_old,
+    "backup-unverified": backup_unverified,
     "line-down": line_down,
     "copied-city": copied_city,
     "unknown-router": unknown_router,

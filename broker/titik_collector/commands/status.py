@@ -12,6 +12,7 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
 from titik_collector.queries import (
+    backup_warnings,
     failing_receivers,
     server_warnings,
     site_groups,
@@ -157,10 +158,11 @@ def _gather(settings: Config) -> tuple[CityStatus, Server]:
 
 
 def _server(settings: Config, now_ms: int, db: Database) -> Server:
-    """With the receivers that nothing reaches."""
+    """With the receivers that nothing reaches, and what is amiss with backups."""
     found = server_warnings.look(settings, now_ms, db)
     unreached = failing_receivers.warned(settings, now_ms)
-    return replace(found, warnings=(*found.warnings, *unreached))
+    backups = backup_warnings.warned(settings, now_ms, db)
+    return replace(found, warnings=(*found.warnings, *unreached, *backups))
 
 
 def _causes(settings: Config, error: StoreError) -> tuple[list[str], list[str]]:

@@ -68,6 +68,7 @@ FIGURES: dict[AlertKind, Figure] = {
     "disk-low": Figure("the free share of the disk", 0.01, 0.9, True, True),
     "certificate-ending": Figure("days", 1, 365),
     "backup-old": Figure("hours", 1, 8760),
+    "backup-unverified": Figure("days", 1, 365),
 }
 
 

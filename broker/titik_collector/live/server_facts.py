@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from titik_collector.alerts.facts import LiveServer
-from titik_collector.backups import kept
+from titik_collector.backups import seen
+from titik_collector.backups.seen import SeenBackup
 from titik_collector.config.alert_tables import Outside
 from titik_collector.live.outside_line import OutsideLine
-from titik_collector.store import unknown_routers
+from titik_collector.store import settings, unknown_routers
 from titik_collector.store.database import Database
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
@@ -32,12 +33,6 @@ class DiskRoom(NamedTuple):
 
     free_ratio: float
     free_bytes: int
-
-
-class NewestFile(NamedTuple):
-    """What a look into their folder found."""
-
-    newest_ms: int | None  # None: there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +61,8 @@ class ServerFacts:
     _taken_over: bool = False
     _due: dict[str, int] = field(default_factory=dict)
     _disk: DiskRoom | None = None
-    _backups: NewestFile | None = None  # None: they cannot be read, or are not yet
+    _backups: SeenBackup | None = None  # None: they cannot be read, or are not yet
+    _collected_ms: int | None = None
     _unknown: int | None = None
     _days: int | None = None
     _asking: threading.Thread | None = None
@@ -110,6 +106,7 @@ class ServerFacts:
             self._store_failed_ms = now_ms
         self._look_around(now_ms)
         since_ms, backups = self._connection_ms, self._backups
+        last = None if backups is None else backups.verified
         return LiveServer(
             collector=self._collector,
             connected=connected,
@@ -121,18 +118,27 @@ class ServerFacts:
             disk_free_bytes=None if self._disk is None else self._disk.free_bytes,
             certificate_days=self._days,
             backup_ms=None if backups is None else backups.newest_ms,
-            backup_wanted=backups is not None,
+            backup_wanted=self._are_backups_wanted(),
+            verified_ms=None if last is None else last.at_ms,
+            verified_well=last is None or last.problem is None,
+            collected_ms=self._collected_ms,
             unknown_routers=self._unknown,
             line_down_since_ms=self._line.look(now_ms),
             is_line_tested=bool(self._watched.outside),
             is_copy=self._taken_over,
         )
 
+    def _are_backups_wanted(self) -> bool | None:
+        if self._watched.backups is None:
+            return False
+        return None if self._backups is None else True
+
     def _look_around(self, now_ms: int) -> None:
         if self._is_due("disk", now_ms, DISK_MS):
             self._disk = disk(self._watched.folder)
         if self._is_due("backup", now_ms, BACKUP_MS):
             self._look_for_backups()
+            self._collected_ms = settings.number(self._db, "collected_ms")
         if self._is_due("unknown", now_ms, UNKNOWN_MS):
             self._unknown = len(unknown_routers.heard_since(self._db, now_ms - DAY_MS))
         if self._is_due("certificate", now_ms, CERTIFICATE_MS):
@@ -154,7 +160,7 @@ class ServerFacts:
     def _search(self, folder: Path) -> None:
         found = complaint = None
         try:
-            found = NewestFile(kept.newest_ms(folder))
+            found = seen.look(folder)
         except OSError as error:
             complaint = f"{folder}: {error.strerror}"
         if folder != self._watched.backups:

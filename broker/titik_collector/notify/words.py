@@ -106,11 +106,23 @@ WORDS: dict[Kind, KindWords] = {
         marked("a certificate ends soon"),
         marked("On the server: titik broker check"),
     ),
+    "backup-missing": KindWords(
+        marked("There is no backup of {where}"),
+        marked("{where} has a backup since {end}"),
+        marked("there is no backup"),
+        marked("On the server: titik status"),
+    ),
     "backup-old": KindWords(
         marked("The newest backup of {where} is too old since {since}"),
         marked("{where} has a new backup since {end}"),
         marked("the newest backup is too old"),
         marked("On the server: systemctl status titik-backup"),
+    ),
+    "backup-unverified": KindWords(
+        marked("Nobody knows whether the backup of {where} is good"),
+        marked("The backup of {where} is known to be good since {end}"),
+        marked("no backup is known to be good"),
+        marked("On the server: titik backup verify"),
     ),
     "delivery-failing": KindWords(
         marked("Messages to {where} do not arrive since {since} ({length})"),

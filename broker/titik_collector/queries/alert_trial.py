@@ -19,8 +19,15 @@ LONG_MS = 3 * HOUR_MS  # for so long it goes on: two escalations
 LOOK_MS = 30_000
 UNTRIED: tuple[Kind, ...] = ("collector-down", "delivery-failing", "flapping")
 OF_SERVER: tuple[Kind, ...] = (
-    *("broker-down", "store-failing", "disk-low", "certificate-ending", "backup-old"),
-    *("line-down", "copied-city", "unknown-router"),
+    *("broker-down", "store-failing", "disk-low", "certificate-ending"),
+    *(
+        "backup-missing",
+        "backup-old",
+        "backup-unverified",
+        "line-down",
+        "copied-city",
+        "unknown-router",
+    ),
 )
 OF_ROUTER: tuple[Kind, ...] = (
     *("router-offline", "no-internet", "wifi-unreadable", "hot", "samples-lost"),
@@ -169,6 +176,10 @@ def _wrong_server(server: LiveServer, trial: Trial) -> LiveServer:
             return replace(server, disk_free_ratio=0.001, disk_free_bytes=1)
         case "certificate-ending":
             return replace(server, certificate_days=0)
+        case "backup-missing":
+            return replace(server, backup_wanted=False, collected_ms=trial.from_ms - DAY_MS)
+        case "backup-unverified":
+            return replace(server, backup_wanted=True, backup_ms=trial.from_ms, verified_ms=0)
         case "backup-old":
             return replace(server, backup_wanted=True, backup_ms=trial.from_ms - 400 * DAY_MS)
         case "line-down":

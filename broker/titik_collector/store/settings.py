@@ -10,6 +10,7 @@ from titik_collector.store.database import Database, upsert
 Name = Literal[
     "alerts_looked_ms",  # when the rules were last looked at
     "discovery",  # 1: devices of Home Assistant were published once
+    "collected_ms",  # when a collector first had the store
     "fault_from_ms",  # the newest time in which routers could not be judged; 0: none
     "fault_lately",  # of several: when some began, each with what fault_there_ms was then
     "fault_newest_ms",  # of several: when the newest began; 0: there was one

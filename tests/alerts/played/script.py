@@ -111,7 +111,13 @@ RECEIVERS = (
 ROTA = WeeklyRota("oncall", ("siti", "yohanes"), date(2026, 10, 26))
 OF_SERVER = (
     *("collector-down", "broker-down", "store-failing", "disk-low", "line-down", "copied-city"),
-    *("certificate-ending", "backup-old", "delivery-failing"),
+    *(
+        "certificate-ending",
+        "backup-missing",
+        "backup-old",
+        "backup-unverified",
+        "delivery-failing",
+    ),
 )
 ROUTES = (  # who is in several gets one message; no other routes, and no rule is overridden
     Way(("critical",), ("oncall",), escalate=(("head",), ("director",))),
