@@ -4,7 +4,7 @@ set -eu
 dir=$1
 case "$2" in
     demo) extras=server,probe ;;
-    dev) extras=server,notify,postgres,probe,report,dev ;;
+    dev) extras=server,notify,backup,postgres,probe,report,dev ;;
 esac
 
 usable() {

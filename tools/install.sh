@@ -57,8 +57,10 @@ keep_snapshot() {
 make_program() {
     case $1 in
         server)
-            what='[server,notify]'
-            ! grep -qs '^ *url *=' "$CITY" || what='[server,notify,postgres]'
+            extras=server,notify
+            ! grep -qs '^ *url *=' "$CITY" || extras=$extras,postgres
+            ! grep -qs '^ *recipient *=' "$CITY" || extras=$extras,backup
+            what="[$extras]"
             ;;
         *) what= ;;
     esac

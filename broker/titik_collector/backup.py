@@ -4,6 +4,9 @@
     web/{db.password,tls.key,tls.crt,basemap}
     broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
 
+Sealed to a public key it is two files, all but the store in one and the store in the other. So
+the store can be given to somebody who gets no key.
+
 What else mosquitto keeps is not in it: routers send again what was not acknowledged, and every
 retained message is published again.
 
@@ -14,6 +17,7 @@ what `titik notify` remembers, by which nothing is sent twice after a restore.
 Rule: streets (a .pmtiles) are in none: they never change, and every night's would hold them again.
 """
 
+import io
 import os
 import shlex
 import shutil
@@ -22,8 +26,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
+from titik_collector.backups import seals
+from titik_collector.backups.sealing import sealing
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import model
@@ -45,11 +51,22 @@ from titik_collector.store.sqlite import files, open_closed, open_reader, open_w
 from titik_collector.units.systemd_units import WEB_USER
 
 CONFIG, DESK, STORE, BROKER, WEB = "titik.toml", "desk.db", "titik.db", "broker", "web"
+OF_CITY = "city"  # beside the store where that is apart: whose it is
+APART = "store-is-apart"  # in place of the store
 NOTIFY = notify_opening.FILE
 PASSWORD = "db.password"  # of a store on a server
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
 _WEB_FILES = (PASSWORD, "tls.key", "tls.crt", "basemap")
-_PARTS = {CONFIG, DESK, NOTIFY, STORE, PASSWORD, *(f"{WEB}/{one}" for one in _WEB_FILES)}
+_PARTS = {
+    CONFIG,
+    DESK,
+    NOTIFY,
+    STORE,
+    OF_CITY,
+    APART,
+    PASSWORD,
+    *(f"{WEB}/{one}" for one in _WEB_FILES),
+}
 _ADD = "add them again: titik web user add NAME"
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
@@ -59,6 +76,21 @@ class SavedCity(NamedTuple):
 
     holds: set[str]  # which of its parts there were
     left_out: list[str]  # what there is and could not be read, and why
+
+
+class SealedStore(NamedTuple):
+    """What a store was like before it was sealed."""
+
+    newest_ms: int | None = None  # when its newest sample was taken
+    problems: tuple[str, ...] = ()
+
+
+class SealedCity(NamedTuple):
+    """A sealed backup that was taken."""
+
+    saved: SavedCity
+    files: tuple[Path, ...]
+    looked: SealedStore
 
 
 class Restored(NamedTuple):
@@ -77,30 +109,97 @@ class BackupError(BrokerError):
 
 def backup(city: Config, file: Path) -> SavedCity:
     """Write the city into `file`, while everything runs."""
-    copy, desk = file.with_name(f".{file.name}.db"), file.with_name(f".{file.name}.desk")
-    delivered = file.with_name(f".{file.name}.notify")
-    for one in (copy, desk, delivered):
+    with _copies(file) as copies, replacing(file) as raw, _written(raw) as tar:
+        left_out = _add_city(tar, city, copies)
+        if opening.exists(city.store):
+            _copy_store(city.store, copies.store)
+            tar.add(copies.store, STORE, filter=_ours)
+        return SavedCity(_holds(tar), left_out)
+
+
+def backup_sealed(
+    city: Config, base: Path, recipient: str, look: Callable[[Path], SealedStore]
+) -> SealedCity:
+    """The same into files of `base`'s name, sealed to a public key.
+
+    `look` is given the copy of the store before it is sealed: nobody here can do it afterwards.
+    """
+    keys, store, looked = (
+        sealed_file(base, seals.KEYS),
+        sealed_file(base, seals.STORE),
+        SealedStore(),
+    )
+    with _copies(base) as copies:
+        has_store = opening.exists(city.store)
+        if has_store:
+            _copy_store(city.store, copies.store)
+            looked = look(copies.store)
+        with replacing(keys) as raw, sealing(raw, recipient) as sink, _written(sink) as tar:
+            left_out = _add_city(tar, city, copies)
+            if has_store:
+                _add_text(tar, APART, "")
+            holds = _holds(tar) - {APART}
+        if has_store:
+            with replacing(store) as raw, sealing(raw, recipient) as sink, _written(sink) as tar:
+                _add_text(tar, OF_CITY, city.city.name)
+                tar.add(copies.store, STORE, filter=_ours)
+        else:
+            store.unlink(missing_ok=True)  # of an older one of that name
+    files = (keys, store) if has_store else (keys,)
+    saved = SavedCity(holds | ({STORE} if has_store else set()), left_out)
+    return SealedCity(saved, files, looked)
+
+
+def sealed_file(base: Path, end: str) -> Path:
+    """One of the files of a sealed backup."""
+    return base.with_name(base.name + end)
+
+
+class _Copied(NamedTuple):
+    """Where the databases are copied to, before they are archived."""
+
+    store: Path
+    desk: Path
+    delivered: Path
+
+
+@contextmanager
+def _copies(file: Path) -> Iterator[_Copied]:
+    """Beside the file, and gone afterwards."""
+    copies = _Copied(*(file.with_name(f".{file.name}.{one}") for one in ("db", "desk", "notify")))
+    for one in copies:
         _remove(one)
     try:
-        # What is behind a link is kept: certificates are often links to the newest.
-        with (
-            replacing(file) as raw,
-            tarfile.open(fileobj=raw, mode="w:gz", dereference=True) as tar,
-        ):
-            tar.add(city.file, CONFIG, filter=_ours)
-            left_out = [*_add_named(tar, city), *_add_desk(tar, city, desk)]
-            left_out += _add_delivered(tar, city, delivered)
-            if city.broker.directory is not None:
-                for path, name in _broker_files(city.broker.directory):
-                    tar.add(path, name, recursive=False, filter=_ours)
-            if opening.exists(city.store):
-                _copy_store(city.store, copy)
-                tar.add(copy, STORE, filter=_ours)
-            holds = {one.partition("/")[0] for one in tar.getnames()}
+        yield copies
     finally:
-        for one in (copy, desk, delivered):
+        for one in copies:
             _remove(one)
-    return SavedCity(holds, left_out)
+
+
+def _written(raw: BinaryIO) -> tarfile.TarFile:
+    """What is behind a link is kept: certificates are often links to the newest."""
+    return tarfile.open(fileobj=raw, mode="w:gz", dereference=True)
+
+
+def _holds(tar: tarfile.TarFile) -> set[str]:
+    return {one.partition("/")[0] for one in tar.getnames()}
+
+
+def _add_city(tar: tarfile.TarFile, city: Config, copies: _Copied) -> list[str]:
+    """All but the store; what is left out, and why."""
+    tar.add(city.file, CONFIG, filter=_ours)
+    left_out = [*_add_named(tar, city), *_add_desk(tar, city, copies.desk)]
+    left_out += _add_delivered(tar, city, copies.delivered)
+    if city.broker.directory is not None:
+        for path, name in _broker_files(city.broker.directory):
+            tar.add(path, name, recursive=False, filter=_ours)
+    return left_out
+
+
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(text.encode())
+    tar.addfile(_ours(member), io.BytesIO(text.encode()))
 
 
 def named(city: Config) -> dict[str, Path]:
@@ -147,10 +246,12 @@ def _add_delivered(tar: tarfile.TarFile, city: Config, copy: Path) -> Iterator[s
         yield f"which messages were sent: {error}"
 
 
-def restore(file: Path, target: Path, force: bool = False) -> Restored:
+def restore(
+    file: Path, target: Path, force: bool = False, store_file: Path | None = None
+) -> Restored:
     """Put the city where `target`, its configuration file, will be; BackupError if it cannot.
 
-    `force`: the backup may name other folders too.
+    `force`: the backup may name other folders too. `store_file`: the store is apart, in this one.
     """
     with _opened(file) as tar, ExitStack() as left:
         text = _content(tar, CONFIG, file)
@@ -167,14 +268,22 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
                     " titik restore --only-store FILE"
                 )
         target.parent.mkdir(parents=True, exist_ok=True)
-        has_store, notes = _unpack(tar, city, file, inside, left)
+        if store_file is None and APART in tar.getnames():
+            raise BackupError(
+                f"the store is in another file, whose name ends in {seals.STORE}; give both:"
+                " titik restore KEYS STORE"
+            )
+        has_store, notes = _unpack(tar, city, file, inside, left, store_file)
     with replacing(target) as raw:
         raw.write(text)
     made, no_store = None, None if has_store else "the backup has none"
     notes += [*_hand_over(city), *_without_streets(city)]
     is_to_come = has_store and city.store.path is None
     try:
-        notes += (restore_store if is_to_come else _bring_beside_store)(file, city)
+        if is_to_come:
+            notes += restore_store(store_file or file, city, file)
+        else:
+            notes += _bring_beside_store(file, city)
     except (StoreError, BackupError) as error:
         if is_to_come:  # the server is away, or it still has the store
             no_store = str(error)
@@ -187,11 +296,13 @@ def restore(file: Path, target: Path, force: bool = False) -> Restored:
     return Restored(city, made, no_store, has_store, notes)
 
 
-def restore_store(file: Path, city: Config) -> list[str]:
+def restore_store(file: Path, city: Config, rest: Path | None = None) -> list[str]:
     """Put the store alone where the city has it; BackupError if there is one, or it cannot.
 
-    Users of the page come with it where there are none; what is not as it was.
+    Users of the page come with it where there are none; what is not as it was. `rest`: the file
+    that has them, where the store is apart.
     """
+    rest = rest or file
     store = city.store.path
     with opening.held(city.store), ExitStack() as left:
         beside = _beside(city.beside, left)
@@ -200,7 +311,7 @@ def restore_store(file: Path, city: Config) -> list[str]:
             names = ", ".join(map(str, there))
             raise BackupError(f"there already: {names}; move away first")
         with _opened(file) as tar:
-            name = model.parse(_content(tar, CONFIG, file), city.file).city.name
+            name = _name_of(tar, file, city.file)
             if name != city.city.name:
                 raise BackupError(f"{file}: is of the city {name}, not of {city.city.name}")
             if STORE not in tar.getnames():
@@ -209,20 +320,26 @@ def restore_store(file: Path, city: Config) -> list[str]:
             _read_to_end(tar)
             _check_database(beside, file)
         if store is None:
-            return _copy_to_server(beside, file, city)
-        notes = _bring_beside_store(
-            file, city
-        )  # first: where the store is, nothing brings it again
+            return _copy_to_server(beside, file, city, rest)
+        # First: where the store is, nothing brings it again.
+        notes = _bring_beside_store(rest, city)
         beside.replace(store)
         return notes
 
 
+def is_store(file: Path) -> bool:
+    """Whether it is the store of a backup in two files; BackupError if it is no backup."""
+    with _opened(file) as tar:
+        first = tar.next()
+        return first is not None and first.name == OF_CITY
+
+
 def unpack(file: Path, folder: Path, may_take: Callable[[int], None]) -> set[str]:
-    """Every part below an empty folder, each by its name in a backup; their names.
+    """Every part below a folder, each by its name in a backup; their names.
 
     `may_take` is called before each, with its bytes. BackupError: it is no whole backup.
     """
-    names = set()
+    names: set[str] = set()
     with _opened(file) as tar:
         for member in tar:
             if not member.isfile():
@@ -233,7 +350,7 @@ def unpack(file: Path, folder: Path, may_take: Callable[[int], None]) -> set[str
             _write(tar, member, folder / member.name)
             names.add(member.name)
         _read_to_end(tar)
-    if CONFIG not in names:
+    if names.isdisjoint((CONFIG, OF_CITY)):
         raise BackupError(f"{file}: holds no {CONFIG}, so it is no backup; use another")
     return names
 
@@ -247,14 +364,21 @@ def _is_empty(store: Path) -> bool:
         return False
 
 
-def _copy_to_server(beside: Path, file: Path, city: Config) -> list[str]:
+def _name_of(tar: tarfile.TarFile, file: Path, place: Path) -> str:
+    """Of the city that a backup, or a store that is apart, is of."""
+    if OF_CITY in tar.getnames():
+        return _content(tar, OF_CITY, file).decode(errors="replace")
+    return model.parse(_content(tar, CONFIG, file), place).city.name
+
+
+def _copy_to_server(beside: Path, file: Path, city: Config, rest: Path) -> list[str]:
     """From the store of a backup; one that was interrupted goes on. As `restore_store`."""
     open_writer(beside).close()  # of an earlier version: brought up to date
     origin = f"{file.resolve()} {file.stat().st_mtime_ns} {file.stat().st_size}"
     with closing(open_reader(beside)) as source, opening.writing(city.store, half=True) as target:
         there = opening.name(city.store)
         copying.begin(source, target, origin, there)  # another store's desk gets nothing
-        notes = _bring_beside_store(file, city)  # before the store, as on a file
+        notes = _bring_beside_store(rest, city)  # before the store, as on a file
         copying.copy(source, target, origin, there, lambda: None)
         copying.finish(target)
     return notes
@@ -380,7 +504,12 @@ def _copy_store(store: Where, copy: Path) -> None:
 
 
 def _unpack(
-    tar: tarfile.TarFile, city: Config, file: Path, inside: Path | None, left: ExitStack
+    tar: tarfile.TarFile,
+    city: Config,
+    file: Path,
+    inside: Path | None,
+    left: ExitStack,
+    store_file: Path | None,
 ) -> tuple[bool, list[str]]:
     """Beside their places, then there, so that half a backup is never taken for a whole one.
 
@@ -393,7 +522,7 @@ def _unpack(
     unpacked: dict[Path, Path] = {}  # by its place
     for member in tar:
         path = PurePosixPath(member.name)
-        if not member.isfile() or member.name in (CONFIG, DESK, NOTIFY):
+        if not member.isfile() or member.name in (CONFIG, DESK, NOTIFY, APART):
             continue
         if member.name == STORE:
             has_store = True
@@ -414,6 +543,11 @@ def _unpack(
         else:
             raise BackupError(f"{member.name}: belongs in no backup; use another")
     _read_to_end(tar)
+    if store_file is not None:
+        has_store = True
+        if city.store.path is not None:
+            _unpack_store(store_file, city, store)
+            unpacked[city.store.path] = store
     if store.exists():
         _check_database(store, file)
     if broker is not None and directory is not None and broker.exists():
@@ -421,6 +555,17 @@ def _unpack(
     for place, whole in unpacked.items():
         whole.replace(place)
     return has_store, kept
+
+
+def _unpack_store(file: Path, city: Config, store: Path) -> None:
+    """Of a backup in two files."""
+    with _opened(file) as tar:
+        if (name := _name_of(tar, file, city.file)) != city.city.name:
+            raise BackupError(f"{file}: is of the city {name}, not of {city.city.name}")
+        if STORE not in tar.getnames():
+            raise BackupError(f"{file}: holds no store; use another")
+        _write(tar, tar.getmember(STORE), store)
+        _read_to_end(tar)
 
 
 def _make_enterable(folder: Path) -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from titik_collector import backup
-from titik_collector.backup import BROKER, CONFIG, DESK, NOTIFY, STORE, BackupError
+from titik_collector.backup import BROKER, CONFIG, DESK, NOTIFY, STORE, BackupError, SealedStore
+from titik_collector.backups import sealing, seals
+from titik_collector.backups.sealing import SealError
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
@@ -48,6 +50,7 @@ class FoundBackup:
     routers: int | None = None  # that have certificates; None: it has no authority
     store: FoundStore | None = None
     problems: tuple[str, ...] = ()
+    was_opened: bool = True  # false: it is sealed, and only its files were looked at
 
 
 def free_bytes(folder: Path) -> int:
@@ -71,6 +74,17 @@ def scratch(beside: Path) -> Iterator[Path]:
 
 def check(file: Path, folder: Path, free: Callable[[Path], int] = free_bytes) -> FoundBackup:
     """Unpack it into an empty folder and look; Unverifiable if the disk has no room."""
+    try:
+        names = backup.unpack(file, folder, _careful(folder, free))
+    except Unverifiable:
+        raise
+    except BackupError as error:
+        return FoundBackup(problems=(str(error),))
+    return look(names, folder)
+
+
+def _careful(folder: Path, free: Callable[[Path], int]) -> Callable[[int], None]:
+    """Asked before so many bytes are written there."""
 
     def may_take(size: int) -> None:
         there = free(folder)
@@ -81,13 +95,43 @@ def check(file: Path, folder: Path, free: Callable[[Path], int] = free_bytes) ->
                 " free the rest, or name a folder on another disk: --scratch FOLDER"
             )
 
+    return may_take
+
+
+def check_sealed(
+    file: Path, identity: Path | None, folder: Path, free: Callable[[Path], int] = free_bytes
+) -> FoundBackup:
+    """The same of a sealed one, by the file that lists it; without an identity none is opened."""
+    listed = seals.read(file)
+    if listed is None:
+        return FoundBackup(problems=(f"{file}: is damaged",))
+    amiss = seals.problems(file.parent, listed)
+    if amiss or identity is None:
+        return FoundBackup(problems=tuple(amiss), was_opened=False)
+    names: set[str] = set()
+    may_take = _careful(folder, free)
     try:
-        names = backup.unpack(file, folder, may_take)
+        for one in listed.files:
+            may_take(one.size)
+            opened = folder / "opened.tar.gz"
+            sealing.unseal(file.parent / one.name, opened, identity)
+            names |= backup.unpack(opened, folder, may_take)
+            opened.unlink()
+    except SealError as error:
+        raise Unverifiable(str(error)) from error
     except Unverifiable:
         raise
     except BackupError as error:
         return FoundBackup(problems=(str(error),))
     return look(names, folder)
+
+
+def look_at_city(city: Config, copy: Path) -> SealedStore:
+    """Before it is sealed: a copy of its store, and its keys where they are."""
+    directory = city.broker.directory
+    amiss = [] if directory is None else _keys(directory)[1]
+    found, damage = _store(copy)
+    return SealedStore(None if found is None else found.newest_ms, (*amiss, *damage))
 
 
 def look(names: set[str], folder: Path) -> FoundBackup:
@@ -105,6 +149,8 @@ def look(names: set[str], folder: Path) -> FoundBackup:
     if city.broker.directory is not None and not _has_broker(names):
         missing.append("lacks the broker with every key of the city")
     store, damage = _store(folder / STORE) if STORE in names else (None, [])
+    if backup.APART in names and STORE not in names:
+        missing.append("lacks the store, which is apart")
     beside = [
         f"{name}: is damaged ({found})"
         for name in (DESK, NOTIFY)

@@ -28,7 +28,7 @@ ROUTER_STDLIB = PYTHON3_LIGHT | SPLITS
 ROUTER_LIBRARIES = {"psutil", "click", "scapy"}
 SERVER_LIBRARIES = {
     "apprise", "babel", "click", "cryptography", "h11", "jinja2", "msgspec", "paho",
-    "prometheus_client", "psutil", "psycopg", "rich", "starlette", "uvicorn",
+    "prometheus_client", "psutil", "psycopg", "pyrage", "rich", "starlette", "uvicorn",
 }  # fmt: skip
 
 # The floors of each half, lowest first: a room, or a file beside the rooms, imports only what

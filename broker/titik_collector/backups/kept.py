@@ -4,11 +4,20 @@ Rule: one that lacks something is no whole one, however new it is.
 """
 
 import os
+import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from titik_collector.backups import seals
+
 _NAME = "titik-%Y%m%dT%H%M%SZ"  # sorts by time
-WHOLE, PART = ".tar.gz", "-part.tar.gz"  # PART: something was left out
+PART = "-part"  # in the name, where something was left out
+WHOLE = ".tar.gz"
+_ENDS = (WHOLE, seals.SEALS)  # of what stands for a backup; `SEALS` for a sealed one
+_OURS = re.compile(
+    r"(titik-\d{8}T\d{6}Z)(-part)?(?:\.tar\.gz|\.json|-(?:keys|store)\.tar\.gz\.age)"
+)
 
 
 def name(at_s: float) -> str:
@@ -21,7 +30,7 @@ def newest(folder: Path) -> Path | None:
     found = [
         (one.stat().st_mtime_ns, folder / one.name)
         for one in os.scandir(folder)
-        if one.name.endswith(WHOLE) and not one.name.endswith(PART)
+        if _is_whole(one.name)
     ]
     return max(found)[1] if found else None
 
@@ -32,7 +41,29 @@ def newest_ms(folder: Path) -> int | None:
     return None if found is None else round(found.stat().st_mtime * 1000)
 
 
-def drop_oldest(folder: Path, kind: str, keep: int) -> None:
-    """Of those that have such a name; nothing else in the folder is ours."""
-    for old in sorted(folder.glob(f"titik-*T*Z{kind}"))[:-keep]:
-        old.unlink()
+def _is_whole(name: str) -> bool:
+    end = next((one for one in _ENDS if name.endswith(one)), None)
+    if end is None or name.removesuffix(end).endswith(PART):
+        return False
+    return end != seals.SEALS or _OURS.fullmatch(name) is not None
+
+
+def drop_oldest(folder: Path, is_part: bool, keep: int) -> None:
+    """Of those that have such a name, with all their files; nothing else in the folder is ours."""
+    files = list(_files(folder, is_part))
+    kept = sorted({name for name, file in files if not _is_sealed(file)})[-keep:]
+    for name, file in files:
+        if kept and name < kept[0]:
+            file.unlink()
+
+
+def _is_sealed(file: Path) -> bool:
+    """It is a backup with the file that lists it, and without it nothing."""
+    return file.name.endswith((seals.KEYS, seals.STORE))
+
+
+def _files(folder: Path, is_part: bool) -> Iterator[tuple[str, Path]]:
+    for file in folder.iterdir():
+        found = _OURS.fullmatch(file.name)
+        if found is not None and (found[2] is not None) is is_part:
+            yield found[1], file

@@ -3,19 +3,27 @@
 Rule: what is no command of `titik backup` is the file to write, as it was before it had any.
 """
 
+import shlex
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import click
 
-from titik_collector import backup
-from titik_collector.backups import kept
+from titik_collector import backup, backup_check
+from titik_collector.backup import BackupError, SavedCity
+from titik_collector.backups import kept, sealing, seals
 from titik_collector.backups.kept import PART, WHOLE
+from titik_collector.backups.seals import Seals
 from titik_collector.broker_setup.broker_folder import NAME_IT, BrokerFolder
 from titik_collector.commands import options, plainly
 from titik_collector.commands.backup_verify import verify_command
 from titik_collector.config import model
+from titik_collector.config.model import Config
 from titik_collector.store import opening
 
 _CONFIG = options.config("target")
@@ -74,20 +82,21 @@ def write_command(file: Path, keep: int | None, target: Path) -> None:
     with plainly():
         city = model.load(target)
         _check_kind(file, keep)
+        folder = file
         if keep is not None:
-            folder, file = file, file / (kept.name(time.time()) + PART)
-        holds, left_out = backup.backup(city, file)
+            file = folder / kept.name(time.time())
+        made = _make(city, file, keep is not None)
+        holds, left_out = made.saved
         if keep is not None:
-            if not left_out:
-                file = file.rename(folder / (file.name.removesuffix(PART) + WHOLE))
             # Of its own kind: an older whole one has what this one may lack.
-            kept.drop_oldest(folder, PART if left_out else WHOLE, keep)
+            kept.drop_oldest(folder, bool(left_out), keep)
         elsewhere = _key_elsewhere(city.broker.directory)
-        size = file.stat().st_size
-    large = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
     click.echo(
-        f"{file}: {large}; it holds {_CONTENTS[backup.BROKER in holds, backup.STORE in holds]}"
+        f"{made.name}: {_large(made.size)}; it holds"
+        f" {_CONTENTS[backup.BROKER in holds, backup.STORE in holds]}"
     )
+    for sealed in made.sealed:
+        click.echo(f"sealed: {sealed}: {_large(sealed.stat().st_size)}")
     if backup.DESK in holds:
         click.echo("it holds the users of the page, with hashed passwords: keep it secret")
     if city.web.streets is not None:
@@ -106,7 +115,77 @@ def write_command(file: Path, keep: int | None, target: Path) -> None:
         click.echo(f"warning: left out: {one}", err=True)
     if keep is not None and left_out:
         click.echo("warning: it takes the place of no backup that holds all", err=True)
-    sys.exit(1 if left_out else 0)
+    for one in made.problems:
+        click.echo(f"wrong before it was sealed: {one}", err=True)
+    sys.exit(1 if left_out or made.problems else 0)
+
+
+class _SavedFiles(NamedTuple):
+    """A backup that was written."""
+
+    name: Path  # what stands for it
+    saved: SavedCity
+    size: int  # of all its files
+    sealed: tuple[Path, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def _make(city: Config, file: Path, is_kept: bool) -> _SavedFiles:
+    """`is_kept`: it has the name of a folder's backup, which says whether something is left out."""
+    if city.backup.recipient is not None:
+        return _make_sealed(city, file, is_kept, city.backup.recipient)
+    if not is_kept:
+        return _SavedFiles(file, backup.backup(city, file), file.stat().st_size)
+    part = file.with_name(file.name + PART + WHOLE)
+    saved = backup.backup(city, part)
+    made = part if saved.left_out else part.rename(file.with_name(file.name + WHOLE))
+    return _SavedFiles(made, saved, made.stat().st_size)
+
+
+def _make_sealed(city: Config, file: Path, is_kept: bool, recipient: str) -> _SavedFiles:
+    base = file if is_kept else file.with_name(file.name.removesuffix(WHOLE))
+    part = base.with_name(base.name + PART) if is_kept else base
+    listed = backup.sealed_file(part, seals.SEALS)
+    listed.unlink(missing_ok=True)  # of an older one of that name, whose files are replaced
+    saved, files, looked = backup.backup_sealed(
+        city, part, recipient, lambda copy: backup_check.look_at_city(city, copy)
+    )
+    if is_kept and not saved.left_out:
+        files = tuple([one.rename(_renamed(one)) for one in files])
+        listed = backup.sealed_file(base, seals.SEALS)
+    found = tuple([seals.of_file(one) for one in files])
+    problem = looked.problems[0] if looked.problems else None
+    seals.write(
+        listed,
+        Seals(recipient=recipient, files=found, newest_ms=looked.newest_ms, problem=problem),
+    )
+    return _SavedFiles(listed, saved, sum(one.size for one in found), files, looked.problems)
+
+
+def _renamed(file: Path) -> Path:
+    return file.with_name(file.name.replace(PART, "", 1))
+
+
+def _large(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
+@backup_command.command("key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def key_command(file: Path) -> None:
+    """Write a new secret key of age into FILE, and print the public key for titik.toml.
+
+    Do it on another machine than the city's, and keep the file there: without it no sealed backup
+    can be opened, and with it each can.
+    """
+    with plainly():
+        public = sealing.make_identity(file)
+    click.echo(
+        f"{file}: opens what is sealed to this key; keep it off the city's server, and twice"
+    )
+    click.echo("in titik.toml of the city:")
+    click.echo("[backup]")
+    click.echo(f'recipient = "{public}"')
 
 
 backup_command.add_command(verify_command)
@@ -128,7 +207,8 @@ def _key_elsewhere(directory: Path | None) -> Path | None:
 
 
 @click.command("restore")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path))
+@options.IDENTITY
 @click.option(
     "--only-store",
     is_flag=True,
@@ -140,15 +220,19 @@ def _key_elsewhere(directory: Path | None) -> Path | None:
     help="Write into the folders that the backup names, outside of its own too.",
 )
 @_CONFIG
-def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> None:
-    """Put a backup on an empty machine.
+def restore_command(
+    files: tuple[Path, ...], identity: Path | None, only_store: bool, force: bool, target: Path
+) -> None:
+    """Put a backup on an empty machine. A sealed one is two files: name both.
 
     Routers come back by themselves.
     """
+    if len(files) > 2:
+        raise click.UsageError("a backup is one file, or two: its keys and its store")
     if only_store:
-        with plainly():
+        with plainly(), _opened(files, identity, target) as (rest, apart):
             there = model.load(target)
-            notes = backup.restore_store(file, there)
+            notes = backup.restore_store(apart or rest, there, rest)
         click.echo(
             f"restored {opening.name(there.store)}; start it: titik collect --config {target}"
         )
@@ -156,8 +240,8 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
             click.echo(line)
         click.echo(_ACKS)
         return
-    with plainly():
-        city, made, no_store, has_store, notes = backup.restore(file, target, force)
+    with plainly(), _opened(files, identity, target) as (file, apart):
+        city, made, no_store, has_store, notes = backup.restore(file, target, force, apart)
     store = f"store {opening.name(city.store)}"
     if no_store is not None:
         store = f"no store, because {no_store}"
@@ -168,10 +252,35 @@ def restore_command(file: Path, only_store: bool, force: bool, target: Path) -> 
         click.echo(line)
     is_left = no_store is not None and has_store
     if is_left:
-        click.echo(f"first the store: titik restore --only-store {file} --config {target}")
+        again = shlex.join(map(str, [*files, *(["--identity", identity] if identity else [])]))
+        click.echo(f"first the store: titik restore --only-store {again} --config {target}")
     if made is not None:
         click.echo(f"in one terminal: titik broker run {made.path}")
         click.echo(f"in another:      titik collect --config {target}")
         if made.settings.host is not None:
             click.echo(f"then let {made.settings.host} point to this machine")
     sys.exit(1 if is_left else 0)
+
+
+@contextmanager
+def _opened(
+    files: tuple[Path, ...], identity: Path | None, target: Path
+) -> Iterator[tuple[Path, Path | None]]:
+    """The file with the city, and the one with the store where that is apart; sealed ones opened.
+
+    They are opened beside the city, and gone afterwards.
+    """
+    beside = next(one for one in target.absolute().parents if one.is_dir())
+    with ExitStack() as left:
+        found = [*files]
+        if any(sealing.is_sealed(one) for one in files):
+            folder = Path(left.enter_context(TemporaryDirectory(prefix=".titik-", dir=beside)))
+            for number, one in enumerate(files):
+                if sealing.is_sealed(one):
+                    found[number] = folder / f"{number}.tar.gz"
+                    sealing.unseal(one, found[number], identity)
+        if len(found) == 2 and backup.is_store(found[0]):
+            found.reverse()
+        if len(found) == 2 and not backup.is_store(found[1]):
+            raise BackupError(f"{files[1]}: is no store of a backup; name the keys and the store")
+        yield found[0], found[1] if len(found) == 2 else None

@@ -8,7 +8,7 @@ import click
 
 from titik_collector import backup_check
 from titik_collector.backup_check import FoundBackup, FoundStore, Unverifiable
-from titik_collector.backups import kept, verified
+from titik_collector.backups import kept, seals, verified
 from titik_collector.backups.verified import Verified
 from titik_collector.commands import options, plainly
 from titik_collector.config import model
@@ -26,12 +26,18 @@ WHOLE, BROKEN, UNKNOWN = 0, 1, 2  # exit statuses
     metavar="FOLDER",
     help="Unpack it there instead of beside the backup.",
 )
+@options.IDENTITY
 @options.config("target")
-def verify_command(which: Path | None, scratch: Path | None, target: Path) -> None:
+def verify_command(
+    which: Path | None, scratch: Path | None, identity: Path | None, target: Path
+) -> None:
     """Would the newest backup of a folder, or FILE, bring the city back?
 
     It is unpacked beside the backup, opened and read, and then removed. Without a name it is the
     newest of `folder` under [backup].
+
+    A sealed one is FILE.json. Without --identity it stays sealed: its files are compared with their
+    hashes, and with what was found when it was made.
 
     Exit status 0: it would. 1: it would not. 2: it could not be looked into, so that is not known.
     """
@@ -40,7 +46,7 @@ def verify_command(which: Path | None, scratch: Path | None, target: Path) -> No
         now_ms = round(time.time() * 1000)
         try:
             with backup_check.scratch(scratch or file.parent) as room:
-                found = backup_check.check(file, room)
+                found = _looked_into(file, identity, room)
         except Unverifiable as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(UNKNOWN)
@@ -54,7 +60,19 @@ def verify_command(which: Path | None, scratch: Path | None, target: Path) -> No
     if problem is not None:
         click.echo(f"{file}: would not bring the city back as it was; take another: titik backup")
         sys.exit(BROKEN)
-    click.echo(f"{file}: is whole")
+    if found.was_opened:
+        click.echo(f"{file}: is whole")
+    else:
+        click.echo(
+            f"{file}: its files are as they were written, and its store was whole before it was"
+            " sealed; it was not opened now: --identity FILE"
+        )
+
+
+def _looked_into(file: Path, identity: Path | None, room: Path) -> FoundBackup:
+    if file.name.endswith(seals.SEALS):
+        return backup_check.check_sealed(file, identity, room)
+    return backup_check.check(file, room)
 
 
 def _chosen(which: Path | None, target: Path) -> tuple[Path | None, Path]:

@@ -51,6 +51,12 @@ COLUMNS = (
     " wait on the router. lost: samples gone for good. A · is not known, which is not zero."
 )
 CONFIG = config()
+IDENTITY = click.option(
+    "--identity",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="With the secret key of age that opens a sealed backup.",
+)
 UNTIL = click.option("--until", default=model.UNTIL, help="As --since.")
 UTC = click.option("--utc", is_flag=True, help="ISO 8601 in UTC instead of the city's time.")
 WINDOW = click.option("--window", type=click.Choice(("1m", "1h", "1d")), default=model.WINDOW)

@@ -172,9 +172,9 @@ class Config:
     broker: Annotated[Broker, Setting(Table(Broker), "How the collector reaches the broker")]
     collector: Annotated[Collector, Setting(Table(Collector), "The collector itself")]
     store: Annotated[Store, Setting(Table(Store), "What is kept, and for how long")]
-    backup: Annotated[Backup, Setting(Table(Backup), "Where the city's backups are")] = field(
-        default_factory=Backup
-    )
+    backup: Annotated[
+        Backup, Setting(Table(Backup), "Where the city's backups are, and who may open them")
+    ] = field(default_factory=Backup)
     web: Annotated[Web, Setting(Table(Web), "The page")] = field(default_factory=Web)
     public: Annotated[Public, Setting(Table(Public), "The page that anybody may see, as files")] = (
         field(default_factory=Public)
