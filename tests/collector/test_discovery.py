@@ -180,7 +180,7 @@ def test_figures_are_those_of_the_message() -> None:
         "state": "online",
         "clients": "0",
         "active": "0",
-        "wifi_down_bps": "8120331",
+        "wifi_down_bps": "8.12",
         "wifi_up_bps": "None",
         "uplink_down_bps": "None",
         "uplink_up_bps": "None",

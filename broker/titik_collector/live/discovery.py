@@ -31,17 +31,16 @@ class FigureEntity(NamedTuple):
 
     name: str  # of the field
     title: str
-    unit: str
-    icon: str | None = None  # None: that of a rate
+    icon: str | None = None  # None: it is a rate
 
 
 FIGURES = (
-    FigureEntity("clients", "Clients", "clients", "mdi:account-multiple"),
-    FigureEntity("active", "Active clients", "clients", "mdi:account-voice"),
-    FigureEntity("wifi_down_bps", "Wi-Fi download", "bit/s"),
-    FigureEntity("wifi_up_bps", "Wi-Fi upload", "bit/s"),
-    FigureEntity("uplink_down_bps", "Internet download", "bit/s"),
-    FigureEntity("uplink_up_bps", "Internet upload", "bit/s"),
+    FigureEntity("clients", "Clients", "mdi:account-multiple"),
+    FigureEntity("active", "Active clients", "mdi:account-voice"),
+    FigureEntity("wifi_down_bps", "Wi-Fi download"),
+    FigureEntity("wifi_up_bps", "Wi-Fi upload"),
+    FigureEntity("uplink_down_bps", "Internet download"),
+    FigureEntity("uplink_up_bps", "Internet upload"),
 )
 
 
@@ -131,13 +130,12 @@ def device(site: Site, config: Config) -> bytes:
     return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _figure(one: FigureEntity) -> dict[str, str]:
-    shown = {"dev_cla": "data_rate"} if one.icon is None else {"ic": one.icon}
-    return {
-        "p": "sensor",
-        "name": one.title,
-        "stat_cla": "measurement",
-        "unit_of_meas": one.unit,
-        **shown,
-        "val_tpl": f"{{{{ value_json.{one.name} | default(none) }}}}",
-    }
+def _figure(one: FigureEntity) -> dict[str, object]:
+    entity = {"p": "sensor", "name": one.title, "stat_cla": "measurement"}
+    field_ = f"value_json.{one.name}"
+    if one.icon is not None:
+        shown = f"{{{{ {field_} | default(none) }}}}"
+        return {**entity, "unit_of_meas": "clients", "ic": one.icon, "val_tpl": shown}
+    mbit = f"{{{{ ({field_} / 1000000) | round(3) if {field_} is defined else none }}}}"
+    rate = {"dev_cla": "data_rate", "unit_of_meas": "Mbit/s", "sug_dsp_prc": 2}
+    return {**entity, **rate, "val_tpl": mbit}
