@@ -65,9 +65,11 @@ home-assistant: $(VENV)/.dev  ## its own schemas look at the devices of a city; 
 
 openwrt-ipk: $(VENV)/.dev  ## the router's packages for OpenWrt 23.05 and 24.10, in dist/
 	@$(BIN)/python -m tools.openwrt_ipk
+	@$(BIN)/python -m tools.openwrt_luci ipk
 
 openwrt-apk: $(VENV)/.dev  ## the same for OpenWrt 25.12; needs apk 3 (docs/routers.md)
 	@$(BIN)/python -m tools.openwrt_apk
+	@$(BIN)/python -m tools.openwrt_luci apk
 
 openwrt-feed: $(VENV)/.dev  ## signed feeds of both, in dist/feed, for any web server (docs/routers.md)
 	@$(BIN)/python -m tools.openwrt_feed $(ARGS)
@@ -82,6 +84,7 @@ docs: $(VENV)/.dev  ## write what is generated from agent/titik_wire/messages.py
 
 languages: $(VENV)/.dev  ## write the catalogues of the page, after a text changed
 	@$(BIN)/python -m tools.write_languages
+	@$(BIN)/python -m tools.luci
 
 bench: $(VENV)/.dev  ## measure everything: half an hour; writes docs/performance.md
 	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres openssl collectd prometheus promtool

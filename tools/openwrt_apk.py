@@ -34,18 +34,20 @@ UNLESS_GIVEN = '[ "${IPKG_NO_SCRIPT}" = "1" ] && exit 0\n'
 
 def build(out: Path, feed: Path = FEED) -> list[Path]:
     """Write both packages into `out`; their files."""
-    apk, python = _apk(), compiler(PYTHON)
-    made = []
+    apk, python = needed(), compiler(PYTHON)
     with tempfile.TemporaryDirectory() as folder:
         built = Built(Path(folder), feed=feed, python=PYTHON)
         out.mkdir(parents=True, exist_ok=True)
-        for package in PACKAGES:
-            root = built.place(package, python)
-            _list(built, package, root)
-            _settle(root)
-            made.append(out / f"{package}-{built.version(package)}.apk")
-            _make(apk, built, package, root, made[-1])
-    return made
+        return [write(apk, built, one, built.place(one, python), out) for one in PACKAGES]
+
+
+def write(apk: str, built: Built, package: str, root: Path, out: Path) -> Path:
+    """One package of what lies below `root`."""
+    _list(built, package, root)
+    _settle(root)
+    file = out / f"{package}-{built.version(package)}.apk"
+    _make(apk, built, package, root, file)
+    return file
 
 
 def find() -> str | None:
@@ -54,7 +56,7 @@ def find() -> str | None:
     return found if found is not None and _is_new(_version(found)) else None
 
 
-def _apk() -> str:
+def needed() -> str:
     """The program; without one there is no package."""
     found = shutil.which("apk")
     if found is None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from titik_collector.feed.feed_error import FeedError
 from titik_collector.feed.feed_folder import Feed, write_feeds
 from titik_collector.feed.signing_keys import keys_in
-from tools import openwrt_apk, openwrt_ipk
+from tools import openwrt_apk, openwrt_ipk, openwrt_luci
 from tools.matrix import ROOT
 
 DIST, KEYS = ROOT / "dist", ROOT / "var/feed-keys"
 # Who makes packages of each kind, all that there are; each takes the folder to write into.
-IPKS: tuple[Callable[[Path], list[Path]], ...] = (openwrt_ipk.build,)
-APKS: tuple[Callable[[Path], list[Path]], ...] = (openwrt_apk.build,)
+IPKS: tuple[Callable[[Path], list[Path]], ...] = (openwrt_ipk.build, openwrt_luci.build_ipk)
+APKS: tuple[Callable[[Path], list[Path]], ...] = (openwrt_apk.build, openwrt_luci.build_apk)
 
 
 def make(dist: Path, keys: Path, out: Path, given: list[Path]) -> list[Feed]:

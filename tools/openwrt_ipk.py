@@ -143,17 +143,18 @@ def compiler(version: tuple[int, int]) -> str:
 def build(out: Path, feed: Path = FEED) -> list[Path]:
     """Write both packages into `out`; their files."""
     python = compiler(PYTHON)
-    made = []
     with tempfile.TemporaryDirectory() as folder:
         built = Built(Path(folder), feed=feed)
         out.mkdir(parents=True, exist_ok=True)
-        for package in PACKAGES:
-            root = built.place(package, python)
-            size = sum(one.stat().st_size for one in root.rglob("*") if one.is_file())
-            control = built.control(package, size)
-            made.append(out / f"{package}_{built.version(package)}_all.ipk")
-            made[-1].write_bytes(_ipk(_data(root), _control(built, package, control)))
-    return made
+        return [write(built, one, built.place(one, python), out) for one in PACKAGES]
+
+
+def write(built: Built, package: str, root: Path, out: Path) -> Path:
+    """One package of what lies below `root`."""
+    size = sum(one.stat().st_size for one in root.rglob("*") if one.is_file())
+    file = out / f"{package}_{built.version(package)}_all.ipk"
+    file.write_bytes(_ipk(_data(root), _control(built, package, built.control(package, size))))
+    return file
 
 
 def _compile(folder: Path, python: str) -> None:
