@@ -35,6 +35,7 @@ PATIENCE_S = 30.0
 
 _CONFIG = """router = "{router}"
 interval_s = {interval_s}
+state_file = "{folder}/{router}.json"
 [broker]
 host = "localhost"
 port = {port}
