@@ -189,6 +189,7 @@ ADDRESSES = st.binary(min_size=6, max_size=6).flatmap(
 REASONS = st.lists(st.one_of(st.text(max_size=300), ADDRESSES), min_size=1, max_size=6).map("".join)
 
 
+@pytest.mark.usefixtures("caplog")
 @given(reason=REASONS, ways=st.integers(0, MAX_NETS))
 def test_whatever_fails_it_is_small_and_shows_no_address(
     tmp_path_factory: pytest.TempPathFactory, reason: str, ways: int
@@ -208,6 +209,7 @@ def test_whatever_fails_it_is_small_and_shows_no_address(
     assert len((shown["sample"] or {"uplinks": ()})["uplinks"]) <= MAX_WAYS
 
 
+@pytest.mark.usefixtures("caplog")
 def test_it_has_neither_the_password_nor_the_name_of_a_network(tmp_path: Path) -> None:
     """Of a whole agent's settings only the broker's address and the router's name are in it."""
     secret, where = "correct horse battery", tmp_path / "agent.toml"
