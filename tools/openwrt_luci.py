@@ -21,7 +21,7 @@ TRANSLATION = f"luci-i18n-titik-{LANGUAGE}"
 PACKAGES = (APPLICATION, TRANSLATION)
 SAYS = (
     "PKG_VERSION", "PKG_RELEASE", "PKG_LICENSE", "PKG_MAINTAINER", "LUCI_DESCRIPTION",
-    "LUCI_DEPENDS", f"LUCI_LANG.{LANGUAGE}",
+    "LUCI_DEPENDS", "LUCI_URL", f"LUCI_LANG.{LANGUAGE}",
 )  # fmt: skip
 STAND_IN = f"$(foreach one,{' '.join(SAYS)},$(file >$(OUT)/$(one),$($(one))))\nall: ;\n"
 
@@ -48,6 +48,7 @@ class Pages(openwrt_ipk.Built):
         language = texts[f"LUCI_LANG.{LANGUAGE}"]
         return texts | {
             "SECTION": "luci",
+            "URL": texts["LUCI_URL"],
             "DEPENDS": texts["LUCI_DEPENDS"] if is_app else APPLICATION,
             "description": texts["LUCI_DESCRIPTION"] if is_app else f"Translation: {language}",
             **dict.fromkeys(("USERID", "conffiles", "postinst", "postrm"), ""),
