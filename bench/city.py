@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from titik_collector.config.store_table import MINUTES_DAYS, SAMPLES_DAYS
@@ -51,6 +51,13 @@ class Everybody(Registry):
         return int(name.rsplit("-", 1)[1])
 
 
+class Drawn(NamedTuple):
+    """What chance gives a sample."""
+
+    clients: int
+    bytes: list[int]  # received and sent of two BSSs and of the uplink; two more
+
+
 class Router:
     """Draws samples such as a hotspot's router with two BSSs takes, `step_ms` apart.
 
@@ -65,14 +72,19 @@ class Router:
         self._bytes = [self._rand.randrange(10**9) for _ in range(8)]
         self._clients, self._client_ms, self._seq = 12, 0, 0
 
+    def draw(self) -> Drawn:
+        """What its next sample has."""
+        rand = self._rand
+        self._clients = max(0, min(80, self._clients + rand.choice((-2, -1, 0, 0, 1, 2))))
+        self._bytes = [one + rand.randrange(2_000_000) for one in self._bytes]
+        return Drawn(self._clients, self._bytes)
+
     def take(self, at_ms: int) -> Arrived:
         """The next one."""
         rand = self._rand
         self._seq += 1
-        self._clients = max(0, min(80, self._clients + rand.choice((-2, -1, 0, 0, 1, 2))))
-        clients = self._clients
+        clients = self.draw().clients
         self._client_ms += clients * self._step_ms
-        self._bytes = [one + rand.randrange(2_000_000) for one in self._bytes]
         grown, uptime = self._bytes, self._seq * self._step_ms + self._up_ms
         half, lived = clients // 2, self._seq * self._step_ms
         bss = tuple(

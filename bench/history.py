@@ -50,7 +50,7 @@ def run(length: Length) -> list[Result]:
     with tempfile.TemporaryDirectory() as folder:
         db = open_writer(Path(folder) / "db")
         db.execute("PRAGMA synchronous = OFF")
-        _fill(db, routers, days)
+        fill(db, routers, days)
         found = [
             Result(
                 f"{what}, {routers:,} routers for {days} days",
@@ -144,7 +144,7 @@ def _timed(question: Callable[[], object]) -> float:
     return (time.process_time() - began) * 1000
 
 
-def _fill(db: Database, routers: int, days: int) -> None:
+def fill(db: Database, routers: int, days: int) -> None:
     """Hours and days of every router and of the city, and an outage a week of each router."""
     with db.transaction():
         db.execute("INSERT INTO site (id, name, title, registered) VALUES (1, 'site', 'Site', 1)")

@@ -12,7 +12,7 @@ from bench.results import Length
 
 PARTS = (
     "store", "history", "live", "size", "collector", "stages", "agent", "fleet", "broker",
-    "latency", "page", "streams", "hung", "footprint", "city10k", "city10k_wide",
+    "latency", "page", "streams", "hung", "footprint", "prometheus", "city10k", "city10k_wide",
 )  # fmt: skip
 # Twenty minutes each: only where asked for. The second has the code of the first, which is enough
 # for the quick length.

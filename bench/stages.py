@@ -45,7 +45,7 @@ def run(length: Length) -> list[Result]:
     """The table of a message's way."""
     each, rounds = (50, 1) if length == "quick" else (1500, 5)
     with tempfile.TemporaryDirectory() as name, Server(Path(name)) as server:
-        spent = [_measured(server, each) for _ in range(rounds)]
+        spent = [measured(server, each) for _ in range(rounds)]
     figures = {name or "between the stages": [one[name] for one in spent] for name in STAGES}
     figures["all of it"] = [sum(one.values()) for one in spent]
     notes = dict(zip(figures, STAGES.values(), strict=False))
@@ -55,7 +55,7 @@ def run(length: Length) -> list[Result]:
     ]
 
 
-def _measured(server: Server, each: int) -> dict[str, float]:
+def measured(server: Server, each: int) -> dict[str, float]:
     flood, port = Flood(each, time.time_ns() // 1_000_000), server.broker.port
     try:
         return measure(server.configured(port), flood.count, lambda: flood.send_all(port))
