@@ -66,6 +66,7 @@ ON_BOTH = {
         "test_caps",
         "test_columnar",
         "test_day_strip",
+        "test_discovery",
         "test_event_reporting",
         "test_hearing",
     ),
@@ -90,6 +91,7 @@ RARELY = {"test_newest", "test_together"}
 # These run on SQLite alone, or choose the engine themselves.
 ITS_OWN = {
     "test_alerts_command": "runs commands on a file",
+    "test_line_protocol": "writes what a command exports of a file",
     "test_city_reports": "puts together what others read, on both",
     "test_server_facts": "looks at the machine, with a store beside it",
     "test_desk": "is of both, and of the desk alone",

@@ -71,7 +71,7 @@ def test_relative_paths_start_at_the_file() -> None:
         ("", "city.name: is missing; give a name"),
         (
             "x = 1",
-            "x: there is no such key; allowed: city, broker, collector, store, web, public",
+            "x: there is no such key; allowed: city, broker, collector, store, backup, web",
         ),
         ('file = "x"', "file: there is no such key; "),
         ('city = "kupang"', 'city: "kupang" is no table; write [city]'),
