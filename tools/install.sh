@@ -97,8 +97,12 @@ add_units() {
         return 0
     fi
     folder=$(dirname "$(readlink -f "$timer")")
-    "$BIN/titik" broker init "${folder%/systemd}" --config "$CITY" >/dev/null
-    [ -e "$folder/titik-backup-verify.timer" ] || return 0
+    broker=${folder%/systemd}
+    "$BIN/titik" broker init "$broker" --config "$CITY" >/dev/null || true
+    if [ ! -e "$folder/titik-backup-verify.timer" ]; then
+        echo "for a weekly look into a backup: titik broker init $broker --config $CITY" >&2
+        return 0
+    fi
     systemctl link "$folder"/titik-backup-verify.*
     systemctl enable titik-backup-verify.timer
     manage daemon-reload
