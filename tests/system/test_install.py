@@ -97,6 +97,8 @@ def reports(machine: Machine, before: int = 0) -> None:
             assert "the running broker has read it" in renewal.ends()
         with machine.service("titik-backup.service") as backup:
             assert "configuration, broker and store" in backup.ends()
+        with machine.service("titik-backup-verify.service") as look:
+            assert "is whole" in look.ends()
     assert "WARNING" not in collector.wrote
 
 
