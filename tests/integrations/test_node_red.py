@@ -223,6 +223,24 @@ def as_filled_in(broker: BrokerFolder, phone: Phone) -> list[dict[str, Any]]:
     return flow
 
 
+def test_nothing_is_sent_before_a_topic_is_given() -> None:
+    """Else all cities that forgot it would share one that is printed here."""
+    of = {node["id"]: node for node in json.loads(FLOW.read_text())}
+    given = {one["name"]: one["value"] for one in of["titik-flow"]["env"]}
+    script = f"""
+        const given = {json.dumps(given)};
+        const [env, shown] = [{{ get: (name) => given[name] }}, []];
+        const node = {{ status: (one) => shown.push(one.text) }};
+        const text = new Function("msg", "env", "node", {json.dumps(of["titik-text"]["func"])});
+        const before = text({{ alert: {{}} }}, env, node);
+        given.NTFY_TOPIC = "kupang";
+        const after = text({{ alert: {{}} }}, env, node);
+        console.log(JSON.stringify([before, shown, after.payload.topic]));
+    """
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    assert [None, ["give NTFY_TOPIC", None], "kupang"] == json.loads(done.stdout)
+
+
 def test_what_is_critical_rings_once_and_again_when_it_is_over(flowing: Flowing) -> None:
     """In Indonesian, with the title that Titik gives it; a copy of it rings nobody."""
     flowing.report(OFFLINE)
