@@ -235,8 +235,11 @@ def test_maintenance_is_planned_with_times(operator: TestClient, alerts_view: Ci
     answer = send(operator, "/alerts", "/maintenance", place="city", **times)
     assert (400, True) == (answer.status_code, "its report is final" in answer.text)
     zone = alerts_view.config.city.timezone
-    hour_ago = datetime.fromtimestamp(cities.now_ms() / 1000 - 3600, zone)
-    times = {"from": f"{hour_ago:%Y-%m-%dT%H:%M}", "to": f"{hour_ago:%Y-%m-%d}T23:59:59"}
+    began, ends = (
+        datetime.fromtimestamp((cities.now_ms() + apart_ms) / 1000, zone)
+        for apart_ms in (-HOUR_MS, HOUR_MS)
+    )
+    times = {"from": f"{began:%Y-%m-%dT%H:%M}", "to": f"{ends:%Y-%m-%dT%H:%M}"}
     answer = send(operator, "/alerts", "/maintenance", place="city", **times)
     assert (400, True) == (answer.status_code, "needs a reason" in answer.text)
     send(operator, "/alerts", "/maintenance", place="city", reason="grid", **times)
