@@ -133,8 +133,11 @@ def read(path: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def read_apart(path: str) -> dict[str, Any]:
-    """The same, and the parser's memory is given back; only before the first thread."""
+def read_apart(path: str, call: Callable[[Callable[[], Any]], Any] = apart.call) -> dict[str, Any]:
+    """The same, and the parser's memory is given back; only before the first thread.
+
+    Where no child answers, it is read here: its memory is not worth an agent that does not start.
+    """
 
     def work() -> tuple[Any, str | None]:
         try:
@@ -142,7 +145,13 @@ def read_apart(path: str) -> dict[str, Any]:
         except ConfigError as error:
             return None, str(error)
 
-    tables, trouble = apart.call(work) or (None, f"{path}: cannot be read")
+    try:
+        answer = call(work)
+    except (OSError, ValueError):
+        answer = None
+    if answer is None:
+        return read(path)
+    tables, trouble = answer
     if tables is None:
         raise ConfigError(trouble)
     found: dict[str, Any] = tables

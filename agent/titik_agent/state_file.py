@@ -84,9 +84,10 @@ class StateWriter:
             try:
                 content = json.dumps(self._present(), ensure_ascii=False)
                 shared_files.replace(self._path, content.encode(errors="replace"))
-            except OSError as error:
+            except Exception as error:  # a bug costs the file too, and no report
                 if not self._fails:
-                    log.warning("state file cannot be written reason=%s", error)
+                    is_bug = not isinstance(error, OSError)
+                    log.warning("state file cannot be written reason=%s", error, exc_info=is_bug)
                 self._fails = True
             else:
                 self._fails = False

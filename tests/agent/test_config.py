@@ -1,9 +1,12 @@
 """The agent's configuration file: what it says when it is wrong."""
 
+import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,6 +124,24 @@ def test_an_agent_that_runs_reads_the_same_in_a_child(tmp_path: Path) -> None:
     )
     in_child, here, parsers = done.stdout.splitlines()
     assert [here, "[]"] == [in_child, parsers]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [OSError(errno.ENOMEM, "no memory for a child"), ValueError("half an answer"), None],
+)
+def test_what_no_child_reads_is_read_here(tmp_path: Path, trouble: Exception | None) -> None:
+    """So no agent stays away for the lack of one, and the errors have their reasons."""
+
+    def call(_: Callable[[], Any]) -> None:
+        if trouble is not None:
+            raise trouble
+
+    file = tmp_path / "agent.toml"
+    file.write_text(GOOD)
+    assert config.read(str(file)) == config.read_apart(str(file), call)
+    with pytest.raises(ConfigError, match=r"none\.toml: No such file .*docs/config.md"):
+        config.read_apart(str(tmp_path / "none.toml"), call)
 
 
 def test_a_date_is_no_text(tmp_path: Path) -> None:

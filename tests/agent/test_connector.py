@@ -572,6 +572,19 @@ def test_a_bug_does_not_end_reporting(tmp_path: Path, caplog: pytest.LogCaptureF
     assert "IndexError" in caplog.text
 
 
+def test_nor_does_one_in_what_follows_a_change(caplog: pytest.LogCaptureFixture) -> None:
+    """It follows the end of a connection too, and may fail again."""
+
+    def fail() -> None:
+        raise KeyError("field")
+
+    _, connector = make(free_port(), Spool(None))
+    connector.changed = fail
+    connector.start()
+    wait_for(lambda: "a bug ended the connection" in caplog.text)
+    assert (True, True) == (connector.stop(), connector.is_over)
+
+
 def test_stop_does_not_wait_for_a_lookup(caplog: pytest.LogCaptureFixture) -> None:
     """`getaddrinfo` cannot be interrupted; the thread is a daemon and is left behind."""
     free = threading.Event()

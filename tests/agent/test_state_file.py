@@ -34,10 +34,12 @@ NETS = Fixed("interfaces", "net", (UPLINK, Net("br-lan", "lan", True, "b0", 1, 2
 class Agent:
     """A router's parts that the file is about, stepped by hand."""
 
-    def __init__(self, path: Path, port: int, *sources: Source) -> None:
+    def __init__(
+        self, path: Path, port: int, *sources: Source, clock: FakeClock | None = None
+    ) -> None:
         self.path = path
         self.router = Router(port)
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.router.now = self.clock.monotonic()
         self.spool = self.router.spool
         self.sampler = Sampler("r1", ABOUT.run, self.clock, self.spool, sources, rss_bytes=int)
@@ -181,6 +183,38 @@ def test_a_full_disk_is_logged_once_and_stops_nothing(
     assert 1 == caplog.text.count("state file cannot be written")
 
 
+class UncertainClock(FakeClock):
+    """One with a bug, while the test wants it."""
+
+    fails = False
+
+    def monotonic(self) -> float:
+        """Asked by the state file alone."""
+        if self.fails:
+            raise KeyError("monotonic")
+        return super().monotonic()
+
+
+def test_a_bug_in_it_costs_the_file_and_no_report(
+    tmp_path: Path, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In neither thread; the log has its place, once, and the file is back when it is over."""
+    clock = UncertainClock()
+    agent = Agent(tmp_path / "state.json", broker.port, HOSTAPD, clock=clock)
+    clock.fails = True
+    agent.router.connector.step()
+    session = agent.router.accepted(broker)
+    agent.sample()
+    assert topics.sample("r1") == session.published().topic
+    agent.sample()
+    assert [] == os.listdir(tmp_path)
+    assert 1 == caplog.text.count("state file cannot be written")
+    assert 1 == caplog.text.count("Traceback")
+    clock.fails = False
+    agent.sample()
+    assert agent.shown()["broker"]["connected"]
+
+
 ADDRESSES = st.binary(min_size=6, max_size=6).flatmap(
     lambda octets: st.sampled_from(
         [octets.hex(), octets.hex(":"), octets.hex("-"), octets.hex(":").upper()]
@@ -197,13 +231,14 @@ def test_whatever_fails_it_is_small_and_shows_no_address(
     """No reason has one; a driver or a library of tomorrow may be less careful."""
     path = tmp_path_factory.getbasetemp() / "state.json"
     nets = tuple([Net(f"interface{n:05}", "uplink", True, "b0", 1, 2) for n in range(ways)])
-    agent = Agent(path, 1883, Fixed("leases", "leases", 3), Fixed("interfaces", "net", nets))
-    agent.sampler.failing = dict.fromkeys(("leases", "hostapd"), reason)
+    leases = Fixed("leases", "leases", SourceError(reason))
+    agent = Agent(path, 1883, leases, Fixed("interfaces", "net", nets))
     agent.router.connector.trouble = reason
     agent.sample()
     raw = path.read_bytes()
     assert len(raw) < 4096
     shown = agent.shown()
+    assert "failed" == shown["sources"][0]["state"]
     texts = [one.get("reason") or "" for one in (*shown["sources"], shown["broker"])]
     assert [] == [text for text in texts if MAC.search(text)]
     assert len((shown["sample"] or {"uplinks": ()})["uplinks"]) <= MAX_WAYS

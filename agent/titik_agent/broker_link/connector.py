@@ -15,6 +15,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from titik_agent.broker_link.backoff import Backoff
@@ -125,7 +126,9 @@ class Connector:
             except Exception:
                 # A bug here must not end reporting for good, unnoticed, with the process alive.
                 log.exception("a bug ended the connection, connecting again")
-                self._lose(LinkDown("error in the agent, see the log"))
+                self._let_go(LinkDown("error in the agent, see the log"))
+                with suppress(Exception):  # it may be what has the bug
+                    self.changed()
 
     def turn(self, longest_s: float = math.inf) -> None:
         """Do what is due, then wait for the broker or for `wake`, but no longer than that."""
@@ -247,6 +250,10 @@ class Connector:
             self._lose(down)
 
     def _lose(self, down: LinkDown) -> None:
+        self._let_go(down)
+        self.changed()
+
+    def _let_go(self, down: LinkDown) -> None:
         now = self._monotonic()
         link, self._link = self._link, None
         if link is not None:
@@ -263,7 +270,6 @@ class Connector:
         wait_s = self._backoff.failed(now, down.slow)
         self._dial_at = now + wait_s
         self._log_trouble(down, was_connected, wait_s)
-        self.changed()
 
     def _log_trouble(self, down: LinkDown, was_connected: bool, wait_s: float) -> None:
         new = down.reason != self._logged

@@ -6,13 +6,22 @@ Rule: only before the first thread; a fork takes one of them along, and every lo
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 
 def call(work: Callable[[], Any]) -> Any:
-    """What it returned, as JSON gives it back; None if the child ended without an answer."""
+    """What it returned, as JSON gives it back; None if the child ended without an answer.
+
+    OSError: there is no room for a child. ValueError: it was killed in the midst of its answer.
+    """
     reader, writer = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if child == 0:
         try:
             text = json.dumps(work())
@@ -25,5 +34,6 @@ def call(work: Callable[[], Any]) -> Any:
         with open(reader, encoding="utf-8") as file:
             text = file.read()
     finally:
-        os.waitpid(child, 0)
+        with suppress(ChildProcessError):  # who started us lets children go unasked
+            os.waitpid(child, 0)
     return json.loads(text) if text else None
