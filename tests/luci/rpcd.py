@@ -29,9 +29,10 @@ class Rpcd:
         self.changes: list[tuple[str, dict[str, Any]]] = []  # of UCI, in their order
         self.executed: list[str] = []
         self.used: set[tuple[str, str, str]] = set()  # rights: kind, object, right
-        rights = json.loads(ACL.read_text())["luci-app-titik"]
+        groups = json.loads(ACL.read_text())
         self._rights = {
-            (kind, name, right): None
+            (kind, name, right): (group, part)
+            for group, rights in groups.items()
             for part in ("read", "write")
             for kind, entry in rights[part].items()
             for name, given in self._spelled(kind, entry, part)
@@ -42,6 +43,10 @@ class Rpcd:
     def _spelled(kind: str, entry: Any, part: str) -> list[tuple[str, list[str]]]:
         """A list of names means the part that it stands in."""
         return [(name, [part]) for name in entry] if kind == "uci" else list(entry.items())
+
+    def grants_only(self, group: str, part: str) -> None:
+        """To whoever is logged in, of what the access list has."""
+        self._rights = {right: of for right, of in self._rights.items() if of == (group, part)}
 
     @property
     def unused(self) -> set[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.luci.conftest import OpenView
-from tests.luci.rpcd import CHECKED, STATE, Rpcd
+from tests.luci.rpcd import CHECKED, REFUSED, STATE, Rpcd
 from tests.until import PATIENCE_S
 
 pytestmark = pytest.mark.system
@@ -56,6 +56,8 @@ LOST = {
     "broker__connected": False, "broker__collectors": 0, "broker__next_try_ms": 42_000,
     "broker__reason": "nothing listens at mqtt.example:8883: check broker.port",
 }  # fmt: skip
+AGAIN = {"broker__since_ago_ms": 5_000, "broker__acked_ago_ms": 3_600_000}  # just connected
+FIRST = {"broker__acked_ago_ms": None}
 HOSTAPD_FAILS = [
     {"name": "hostapd", "state": "failed", "reason": "ubus: no such file"},
     {"name": "leases", "state": "unread"},
@@ -86,10 +88,15 @@ def value(page: Page, title: str) -> str:
         (
             state(**LOST, broker__acked_ago_ms=None),
             True,
-            "There has been no connection to the server. Samples are kept.",
+            "Nothing has reached the server yet. Samples are kept.",
         ),
         (state(broker__connected=False), True, "The agent connects now."),
         (state(broker__collectors=0), True, "no collector answers there"),
+        (state(**FIRST), True, "the server acknowledges nothing"),
+        (state(broker__acked_ago_ms=115_000), True, "the server acknowledges nothing"),
+        (state(**AGAIN | FIRST), True, "Connected. Nothing is acknowledged yet."),
+        (state(**AGAIN, spool__samples=9), True, "Connected. Nothing is acknowledged yet."),
+        (state(**AGAIN), True, "✓ Reports arrive at the server."),  # and nothing waits
         (state(sources=HOSTAPD_FAILS), True, "something is missing"),
     ],
 )
@@ -101,6 +108,15 @@ def test_one_sentence_says_how_it_is(
     if written:
         rpcd.files[STATE] = written
     assert shown in verdict(open_view("status"))
+
+
+def test_who_may_only_look_gets_no_password(open_view: OpenView, rpcd: Rpcd) -> None:
+    """The status needs no settings, where the broker's password may stand."""
+    rpcd.grants_only("luci-app-titik", "read")
+    rpcd.files[STATE] = state()
+    assert "Reports arrive" in verdict(open_view("status"))
+    asked = {"object": "uci", "method": "get", "args": {"config": "titik-agent"}}
+    assert [REFUSED, None] == json.loads(rpcd.answer(json.dumps(asked)))
 
 
 def test_the_details_are_those_of_the_agent(open_view: OpenView, rpcd: Rpcd) -> None:

@@ -61,8 +61,8 @@ def test_the_menu_opens_for_who_has_the_rights() -> None:
     assert ["titik/status", "titik/settings"] == views
     folder = APPLICATION / "htdocs/luci-static/resources/view"
     assert all((folder / f"{view}.js").exists() for view in views)
-    top = menu["admin/services/titik"]
-    assert list(json.loads(ACL.read_text())) == top["depends"]["acl"]
+    depends = [menu[f"admin/services/titik{one}"]["depends"]["acl"] for one in ("", "/settings")]
+    assert [[one] for one in json.loads(ACL.read_text())] == depends
 
 
 def test_who_may_only_look_can_change_nothing() -> None:
@@ -70,3 +70,4 @@ def test_who_may_only_look_can_change_nothing() -> None:
     rights = json.loads(ACL.read_text())["luci-app-titik"]["read"]
     assert {"read"} == {right for given in rights["file"].values() for right in given}
     assert {"service": ["list"], "system": ["info"]} == rights["ubus"]
+    assert {"file", "ubus"} == rights.keys()

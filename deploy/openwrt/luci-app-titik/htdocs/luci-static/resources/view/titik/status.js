@@ -105,6 +105,23 @@ function since(found, ago_ms) {
 	return lasting(age_s(found) + ago_ms / 1000);
 }
 
+/* How long the server acknowledges nothing, though it could. */
+function silent_s(found) {
+	var broker = found.state.broker, ago_ms = broker.since_ago_ms;
+
+	if (broker.acked_ago_ms !== null)
+		ago_ms = Math.min(ago_ms, broker.acked_ago_ms);
+	return age_s(found) + ago_ms / 1000;
+}
+
+/* No ack came since it connected, and one is due. */
+function isUnproven(state) {
+	var broker = state.broker;
+
+	return broker.acked_ago_ms === null
+		|| (broker.acked_ago_ms > broker.since_ago_ms && state.spool.samples > 0);
+}
+
 /* The one sentence that a technician needs: kind of the mark, what is so, what to do. */
 function verdict(found) {
 	var state = found.state;
@@ -124,6 +141,11 @@ function verdict(found) {
 	if (state.broker.collectors === 0)
 		return [ 'doubt', _('Connected, but no collector answers there. Samples are kept.'),
 			_('Is it the city\'s server? Does its collector run?') ];
+	if (silent_s(found) > state.interval_s * 2 + SLACK_S)
+		return [ 'doubt', _('Connected, but the server acknowledges nothing. Samples are kept.'),
+			_('Was this router added at the server under this name? "Check" tries every step.') ];
+	if (isUnproven(state))
+		return [ 'doubt', _('Connected. Nothing is acknowledged yet.'), _('Look again in a minute.') ];
 	if (state.sources.some(function(one) { return one.state === 'failed'; }))
 		return [ 'doubt', _('Reports arrive, but something is missing in them.'),
 			_('See the sources below.') ];
@@ -137,7 +159,7 @@ function unconnected(found) {
 		return [ 'doubt', _('The agent connects now.'), '' ];
 	return [ 'bad',
 		(broker.acked_ago_ms === null)
-			? _('There has been no connection to the server. Samples are kept.')
+			? _('Nothing has reached the server yet. Samples are kept.')
 			: _('The connection to the server is lost. Samples are kept.'),
 		broker.reason ];
 }
