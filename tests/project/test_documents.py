@@ -34,8 +34,8 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
-    "apk", "apt-get", "cd", "cp", "docker", "echo", "export", "git", "journalctl", "litestream",
-    "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "opkg", "opkg-key", "pip", "python",
+    "apk", "apt-get", "cd", "cp", "curl", "docker", "echo", "export", "git", "journalctl",
+    "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "opkg", "opkg-key", "pip", "python",
     "python3", "rm", "scp", "sed", "service", "sh", "split", "sqlite3", "ssh", "sudo",
     "systemctl", "uci", "usign", "wget",
 }  # fmt: skip

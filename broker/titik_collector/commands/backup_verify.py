@@ -117,10 +117,10 @@ def _keys(found: FoundBackup) -> str:
     if found.routers is None:
         return "keys: the broker's passwords; it has no certificates"
     if found.problems:
-        return f"keys: certificates of {found.routers} routers"
+        return f"keys: certificates of routers: {found.routers}"
     return (
-        f"keys: the authority, the broker and the certificates of {found.routers} routers belong"
-        " together"
+        f"keys: the authority, the broker and the certificates belong together; routers:"
+        f" {found.routers}"
     )
 
 

@@ -131,7 +131,7 @@ set -eu
 umask 077
 password={password}
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT INT TERM
+trap 'rm -rf "$folder"' EXIT HUP INT TERM
 cat >"$folder/ca.crt" <<'END'
 {ca}END
 # In a file, because arguments are for everybody to see.

@@ -364,7 +364,7 @@ def lines_to_try(demo: Demo, at_ms: int, seconds: float | None) -> list[str]:
         "As an engineer, in another terminal:",
         f"  {login} -t '{topics.ALL_NOW}'",
         f"  {login} -t '{topics.rollup('1m', 'city', '')}'   # each minute; {first}",
-        f"  {login} -t '{topics.sample(HERE)}'",
+        f"  {login} -t '{topics.now('router', HERE)}'",
         "Or at the prompt, as long as the data is there:",
         f"  {_titik(demo, f'status {CUT}')}",
         f"  {_titik(demo, 'events --why')}   # the cause, once it is back",
