@@ -35,8 +35,8 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
     "apk", "apt-get", "cd", "cp", "curl", "docker", "echo", "export", "git", "journalctl",
-    "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "opkg", "opkg-key", "pip", "python",
-    "python3", "rm", "scp", "sed", "service", "sh", "split", "sqlite3", "ssh", "sudo",
+    "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "opkg", "opkg-key", "pip",
+    "python", "python3", "rm", "scp", "sed", "service", "sh", "split", "sqlite3", "ssh", "sudo",
     "systemctl", "uci", "usign", "wget",
 }  # fmt: skip
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
