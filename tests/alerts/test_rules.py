@@ -171,6 +171,7 @@ OF_SERVER: list[tuple[Kind, dict[str, object], Alert | None, Finding]] = [
     ("backup-missing", {"backup_wanted": True, "backup_ms": 1, "collected_ms": 1}, None, FALSE),
     ("backup-unverified", {}, None, UNKNOWN),
     ("backup-unverified", {"backup_wanted": True, "collected_ms": 1}, None, FALSE),
+    ("backup-unverified", {"backup_wanted": True}, raised("backup-unverified"), UNKNOWN),
     (
         "backup-unverified",
         {"backup_wanted": True, "backup_ms": 1, "collected_ms": NOON_MS - 239 * H},
@@ -208,6 +209,7 @@ OF_SERVER: list[tuple[Kind, dict[str, object], Alert | None, Finding]] = [
     ),
     ("backup-old", {}, None, UNKNOWN),
     ("backup-old", {"backup_wanted": True, "collected_ms": 1}, None, FALSE),
+    ("backup-old", {"backup_wanted": True}, raised("backup-old"), UNKNOWN),  # none is no new one
     ("backup-old", {"backup_wanted": True, "backup_ms": NOON_MS - 36 * H}, None, FALSE),
     (
         "backup-old",

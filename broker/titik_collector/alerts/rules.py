@@ -248,27 +248,32 @@ def _is_new(server: LiveServer, at_ms: int, for_ms: int) -> bool:
     return server.collected_ms is None or at_ms - server.collected_ms < for_ms
 
 
-def backup_old(server: LiveServer, rule: Rule, _: Alert | None, at_ms: int) -> Finding:
+def backup_old(server: LiveServer, rule: Rule, before: Alert | None, at_ms: int) -> Finding:
     """The newest backup is older than one of each night would be."""
     if server.backup_wanted is None:
         return UNKNOWN
     if server.backup_ms is None:
-        return FALSE
+        return _of_none(before)
     age_h = (at_ms - server.backup_ms) / HOUR_MS
     return Finding(True, server.backup_ms, age_h) if age_h > rule.threshold else FALSE
 
 
-def backup_unverified(server: LiveServer, rule: Rule, _: Alert | None, at_ms: int) -> Finding:
+def backup_unverified(server: LiveServer, rule: Rule, before: Alert | None, at_ms: int) -> Finding:
     """Nobody looked into a backup for long, or the last look found something wrong."""
     if server.backup_wanted is None:
         return UNKNOWN
     if server.backup_ms is None:
-        return FALSE
+        return _of_none(before)
     if server.verified_ms is None:
         return FALSE if _is_new(server, at_ms, round(rule.threshold * DAY_MS)) else TRUE
     age_days = (at_ms - server.verified_ms) / DAY_MS
     is_over = not server.verified_well or age_days > rule.threshold
     return Finding(True, server.verified_ms, age_days) if is_over else FALSE
+
+
+def _of_none(before: Alert | None) -> Finding:
+    """No backup is old or bad where there is none; but that is not the good end of an alert."""
+    return UNKNOWN if _is_raised(before) else FALSE
 
 
 def line_down(server: LiveServer, _: Rule, __: Alert | None, ___: int) -> Finding:
