@@ -18,6 +18,16 @@ class SeenBackup(NamedTuple):
     newest_ms: int | None  # when the newest whole one was made; None: there is none
     verified: Verified | None  # None: none was looked into
 
+    @property
+    def verified_ms(self) -> int | None:
+        """When one was looked into last."""
+        return None if self.verified is None else self.verified.at_ms
+
+    @property
+    def verified_well(self) -> bool:
+        """Nothing is known to be wrong with it."""
+        return self.verified is None or self.verified.problem is None
+
 
 NOTHING = SeenBackup(None, None)
 

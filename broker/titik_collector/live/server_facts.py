@@ -105,8 +105,7 @@ class ServerFacts:
         elif self._store_failed_ms is None:
             self._store_failed_ms = now_ms
         self._look_around(now_ms)
-        since_ms, backups = self._connection_ms, self._backups
-        last = None if backups is None else backups.verified
+        since_ms, backups = self._connection_ms, self._backups or seen.NOTHING
         return LiveServer(
             collector=self._collector,
             connected=connected,
@@ -117,10 +116,10 @@ class ServerFacts:
             disk_free_ratio=None if self._disk is None else self._disk.free_ratio,
             disk_free_bytes=None if self._disk is None else self._disk.free_bytes,
             certificate_days=self._days,
-            backup_ms=None if backups is None else backups.newest_ms,
+            backup_ms=backups.newest_ms,
             backup_wanted=self._are_backups_wanted(),
-            verified_ms=None if last is None else last.at_ms,
-            verified_well=last is None or last.problem is None,
+            verified_ms=backups.verified_ms,
+            verified_well=backups.verified_well,
             collected_ms=self._collected_ms,
             unknown_routers=self._unknown,
             line_down_since_ms=self._line.look(now_ms),

@@ -41,13 +41,12 @@ def warned(config: Config, now_ms: int, db: Database) -> tuple[Warned, ...]:
 
 def facts(server: LiveServer, is_named: bool, found: SeenBackup, db: Database) -> LiveServer:
     """With what is known of backups."""
-    last = found.verified
     return replace(
         server,
         backup_wanted=is_named,
         backup_ms=found.newest_ms,
-        verified_ms=None if last is None else last.at_ms,
-        verified_well=last is None or last.problem is None,
+        verified_ms=found.verified_ms,
+        verified_well=found.verified_well,
         collected_ms=settings.number(db, "collected_ms"),
     )
 
