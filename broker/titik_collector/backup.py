@@ -17,6 +17,7 @@ what `titik notify` remembers, by which nothing is sent twice after a restore.
 Rule: streets (a .pmtiles) are in none: they never change, and every night's would hold them again.
 """
 
+import errno
 import io
 import os
 import shlex
@@ -67,6 +68,7 @@ _PARTS = {
     PASSWORD,
     *(f"{WEB}/{one}" for one in _WEB_FILES),
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _ADD = "add them again: titik web user add NAME"
 FOLDERS = ("secrets", "ca", "ca/issued", "tls")
 
@@ -630,8 +632,13 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, file: Path) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     source = tar.extractfile(member)
     assert source is not None  # a regular file
-    with source, replacing(file) as raw:
-        shutil.copyfileobj(source, raw, 1 << 20)
+    try:
+        with source, replacing(file) as raw:
+            shutil.copyfileobj(source, raw, 1 << 20)
+    except OSError as error:
+        if error.errno in _FULL:
+            error.filename = str(file)  # so it is not taken for a fault of the backup
+        raise
     os.utime(file, (member.mtime, member.mtime))  # the newest certificate is found by it
 
 

@@ -21,7 +21,7 @@ from titik_collector.enrolment.authority import AuthorityError
 from titik_collector.files.locks import locked
 from titik_collector.store import conservation, samples, snapshot
 from titik_collector.store.conservation import SampleTotals
-from titik_collector.store.database import StoreError
+from titik_collector.store.database import NoStoreRoom, StoreError
 from titik_collector.store.sqlite import open_writer, version
 
 SCRATCH = ".titik-verify"
@@ -73,7 +73,7 @@ def scratch(beside: Path) -> Iterator[Path]:
 
 
 def check(file: Path, folder: Path, free: Callable[[Path], int] = free_bytes) -> FoundBackup:
-    """Unpack it into an empty folder and look; Unverifiable if the disk has no room."""
+    """Unpack it into an empty folder and look; Unverifiable or OSError if the disk has no room."""
     try:
         names = backup.unpack(file, folder, _careful(folder, free))
     except Unverifiable:
@@ -199,6 +199,8 @@ def _store(file: Path) -> tuple[FoundStore | None, list[str]]:
                 totals=conservation.totals(db),
                 newest_ms=samples.newest_ms(db),
             )
+    except NoStoreRoom as error:
+        raise Unverifiable(f"{error}; free the disk, or choose a place on another") from error
     except StoreError as error:
         return None, [str(error).replace(str(file), STORE)]
     return found, problems

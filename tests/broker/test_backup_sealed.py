@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.broker.enrolled import City
+from titik_collector.backups import kept as names
 from titik_collector.backups import sealing
 from titik_collector.backups.sealing import SealError
 from titik_collector.cli import titik
@@ -77,6 +79,18 @@ def test_keys_and_store_are_two_files_that_nobody_reads(
     secret = identity.read_text().splitlines()[-1]
     assert 0o600 == stat.S_IMODE(identity.stat().st_mode)
     assert all(secret not in one.read_text() for one in (listed, city.folder / "titik.toml"))
+
+
+def test_what_a_power_cut_left_unsealed_is_gone_with_the_next(city: City, kept: Path) -> None:
+    """One that is made at this moment keeps its own, and so does anybody else."""
+    now_s = time.time()
+    left = [f".{names.name(now_s - 86400)}-part{end}" for end in (".db", ".db-wal", ".desk")]
+    left += [f".{names.name(now_s - 86400)}-part-store.tar.gz.age.new"]
+    other = [f".{names.name(now_s - 60)}-part.db", ".titik-verify.txt", ".titik-mine"]
+    for one in (*left, *other):
+        (kept / one).touch()
+    city.says("backup", "--keep", "2", str(kept))
+    assert {*other} == {one.name for one in kept.glob(".*")}
 
 
 def opened(file: Path, identity: Path) -> list[str]:

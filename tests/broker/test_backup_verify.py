@@ -4,7 +4,9 @@ import json
 import sqlite3
 import stat
 import subprocess
-from contextlib import closing
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from tests.broker import enrolled
 from tests.broker.enrolled import City
 from tests.broker.test_backup import replaced
-from titik_collector.backup_check import SCRATCH, scratch
+from titik_collector.backup_check import SCRATCH, Unverifiable, check, scratch
 from titik_collector.store.database import migrations
 from titik_collector.store.sqlite import FOLDER, open_writer
 
@@ -46,6 +48,17 @@ def with_store(kept: Path, statement: str) -> None:
 def seen(kept: Path) -> object:
     """What the file beside the backups says of the last look."""
     return json.loads((kept.parent / "verified.json").read_text())["problem"]
+
+
+@contextmanager
+def disk(folder: Path, size: int) -> Iterator[Path]:
+    """Another disk with so many bytes."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 def test_a_whole_backup_is_called_whole_with_what_it_has(city: City, kept: Path) -> None:
@@ -164,18 +177,55 @@ def test_a_file_that_is_cut_is_found(city: City, kept: Path) -> None:
 
 def test_without_room_nothing_is_known(city: City, kept: Path, tmp_path: Path) -> None:
     """Another exit status, and what was known before stays."""
-    small = tmp_path / "small"
-    small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", small], check=True)
-    try:
+    with disk(tmp_path / "small", 1 << 20) as small:
         city.says("backup", "verify", str(kept.parent))
         before = (kept.parent / "verified.json").read_bytes()
         output = city.says("backup", "verify", str(kept.parent), "--scratch", str(small), status=2)
         assert "and 268 MB to spare, and 1 MB are free; free the rest, or name" in output
         assert [] == list(small.iterdir())
-    finally:
-        subprocess.run(["umount", small], check=True)
     assert before == (kept.parent / "verified.json").read_bytes()
+
+
+def much(_: Path) -> int:
+    """Room that others take before it is used."""
+    return 1 << 40
+
+
+def test_a_disk_that_fills_says_nothing_of_the_backup(kept: Path, tmp_path: Path) -> None:
+    """Though there was room when it began."""
+    with (
+        disk(tmp_path / "small", 128 << 10) as small,
+        scratch(small) as room,
+        pytest.raises(OSError, match="No space left") as caught,
+    ):
+        check(kept, room, much)
+    assert str(caught.value.filename).startswith(str(room))
+
+
+def test_nor_does_one_that_fills_while_a_store_is_brought_up_to_date(
+    kept: Path, tmp_path: Path
+) -> None:
+    """It takes more room than its file."""
+    old = kept.with_name("old.db")
+    open_writer(old, migrations(FOLDER)[0].number).close()
+    with closing(sqlite3.connect(old)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+    replaced(kept, "titik.db", old.read_bytes())
+    with tarfile.open(kept) as tar:
+        size = sum(-(-one.size // 4096) * 4096 for one in tar)
+    with (
+        disk(tmp_path / "small", size + (192 << 10)) as small,
+        scratch(small) as room,
+        pytest.raises(Unverifiable, match="full; free the disk"),
+    ):
+        check(kept, room, much)
+
+
+def test_what_cannot_be_looked_at_is_not_called_bad(city: City, tmp_path: Path) -> None:
+    """A folder that is gone, or is none; the remedy is printed as ever."""
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "gone", tmp_path / "file" / "kept"):
+        assert f"{folder}" in city.says("backup", "verify", str(folder), status=2)
 
 
 def test_what_a_look_left_that_was_killed_is_removed(city: City, kept: Path) -> None:

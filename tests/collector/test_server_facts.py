@@ -131,6 +131,14 @@ def test_the_newest_whole_backup_counts(db: Database, tmp_path: Path) -> None:
     assert (False, None) == wanted(Machine(db, tmp_path).look())
 
 
+def test_one_that_goes_at_this_moment_hides_no_other(db: Database, tmp_path: Path) -> None:
+    """The oldest goes each night; the link is there, and what it names is not."""
+    (tmp_path / "titik-1.tar.gz").symlink_to(tmp_path / "gone")
+    (tmp_path / "titik-2.tar.gz").touch()
+    os.utime(tmp_path / "titik-2.tar.gz", (300, 300))
+    assert (True, 300_000) == wanted(Machine(db, tmp_path, tmp_path).searched())
+
+
 def test_a_folder_that_is_not_there_yet_has_no_backup(db: Database, tmp_path: Path) -> None:
     """The first night makes it."""
     assert (True, None) == wanted(Machine(db, tmp_path, tmp_path / "later").searched())

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from titik_collector.backups import seals
@@ -19,6 +20,10 @@ _OURS = re.compile(
     r"(titik-\d{8}T\d{6}Z)(-part)?(?:\.tar\.gz|\.json|-(?:keys|store)\.tar\.gz\.age)"
 )
 
+# What a backup was made of: a copy of the store or the desk, or a file that is not whole yet.
+_LEFT = re.compile(r"\.(titik-\d{8}T\d{6}Z)[-.].+")
+LONGEST_S = 12 * 3600  # no backup takes so long
+
 
 def name(at_s: float) -> str:
     """Of a backup that is made now, without its end."""
@@ -27,18 +32,24 @@ def name(at_s: float) -> str:
 
 def newest(folder: Path) -> Path | None:
     """The whole backup that was made last; None: there is none. OSError."""
-    found = [
-        (one.stat().st_mtime_ns, folder / one.name)
-        for one in os.scandir(folder)
-        if _is_whole(one.name)
-    ]
-    return max(found)[1] if found else None
+    found = _newest(folder)
+    return None if found is None else found[1]
 
 
 def newest_ms(folder: Path) -> int | None:
     """When that was; None: there is none. OSError."""
-    found = newest(folder)
-    return None if found is None else round(found.stat().st_mtime * 1000)
+    found = _newest(folder)
+    return None if found is None else round(found[0] / 1e6)
+
+
+def _newest(folder: Path) -> tuple[int, Path] | None:
+    """With its nanoseconds."""
+    found = []
+    for one in os.scandir(folder):
+        if _is_whole(one.name):
+            with suppress(FileNotFoundError):  # an old one, which goes at this moment
+                found.append((one.stat().st_mtime_ns, folder / one.name))
+    return max(found, default=None)
 
 
 def _is_whole(name: str) -> bool:
@@ -55,6 +66,15 @@ def drop_oldest(folder: Path, is_part: bool, keep: int) -> None:
     for name, file in files:
         if kept and name < kept[0]:
             file.unlink()
+
+
+def drop_left(folder: Path, at_s: float) -> None:
+    """What backups left that a power cut ended: it is not sealed, and as large as the store."""
+    before = name(at_s - LONGEST_S)
+    for file in folder.glob(".titik-*"):
+        found = _LEFT.fullmatch(file.name)
+        if found is not None and found[1] < before:
+            file.unlink(missing_ok=True)
 
 
 def _is_sealed(file: Path) -> bool:

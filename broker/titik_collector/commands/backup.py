@@ -84,7 +84,9 @@ def write_command(file: Path, keep: int | None, target: Path) -> None:
         _check_kind(file, keep)
         folder = file
         if keep is not None:
-            file = folder / kept.name(time.time())
+            now_s = time.time()
+            kept.drop_left(folder, now_s)
+            file = folder / kept.name(now_s)
         made = _make(city, file, keep is not None)
         holds, left_out = made.saved
         if keep is not None:

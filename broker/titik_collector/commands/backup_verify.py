@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -41,15 +43,11 @@ def verify_command(
 
     Exit status 0: it would. 1: it would not. 2: it could not be looked into, so that is not known.
     """
-    with plainly():
+    with _unknown_if_refused():
         folder, file = _chosen(which, target)
         now_ms = round(time.time() * 1000)
-        try:
-            with backup_check.scratch(scratch or file.parent) as room:
-                found = _looked_into(file, identity, room)
-        except Unverifiable as error:
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(UNKNOWN)
+        with backup_check.scratch(scratch or file.parent) as room:
+            found = _looked_into(file, identity, room)
         problem = found.problems[0] if found.problems else None
         if folder is not None:
             verified.write(folder, Verified(at_ms=now_ms, backup=file.name, problem=problem))
@@ -67,6 +65,19 @@ def verify_command(
             f"{file}: its files are as they were written, and its store was whole before it was"
             " sealed; it was not opened now: --identity FILE"
         )
+
+
+@contextmanager
+def _unknown_if_refused() -> Iterator[None]:
+    """What the machine refuses says nothing of the backup."""
+    try:
+        with plainly():
+            yield
+    except click.ClickException as error:
+        if isinstance(error.__cause__, OSError | Unverifiable):
+            error.show()
+            sys.exit(UNKNOWN)
+        raise
 
 
 def _looked_into(file: Path, identity: Path | None, room: Path) -> FoundBackup:

@@ -28,6 +28,10 @@ class StoreError(Mendable):
     """The store cannot be used now (locked, full, damaged); nothing of the batch was kept."""
 
 
+class NoStoreRoom(StoreError):
+    """Its disk has no room, which says nothing of what is stored."""
+
+
 class Unstorable(StoreError):
     """What was to be written breaks a rule of the store itself: a bug of ours, on a sound disk."""
 

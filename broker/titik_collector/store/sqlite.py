@@ -21,6 +21,7 @@ from titik_collector.store import lease
 from titik_collector.store.database import (
     HALF,
     Before,
+    NoStoreRoom,
     Row,
     Rows,
     StoreBusy,
@@ -254,6 +255,8 @@ def worded(error: sqlite3.Error, path: Path) -> StoreError:
             " a backup: titik restore --only-store FILE"
         )
         return StoreError(at_fault(path, Sentence(text, error=str(error))))
+    if code == sqlite3.SQLITE_FULL:
+        return NoStoreRoom(f"{path}: {error}")
     if code in _BUGS:
         return Unstorable(f"{path}: {error}")
     return (StoreBusy if code == sqlite3.SQLITE_BUSY else StoreError)(f"{path}: {error}")
