@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import re
 import stat
 import subprocess
@@ -343,6 +344,18 @@ def test_a_check_for_a_page_goes_on_in_the_background(router: Router) -> None:
     assert "ran\nend 0\n" == until(file.read_text, "ran\nend 0\n")
     assert router.running("titik-agent")
     assert (0, 0o600) == (file.stat().st_uid, stat.S_IMODE(file.stat().st_mode))
+
+
+def test_a_check_that_has_ended_is_not_taken_for_the_next(router: Router) -> None:
+    """Its number may be another process's by then."""
+    router.uci(ENROLLED)
+    router.program("usr/bin/titik-agent", "case $* in *only*) ;; *) echo ran ;; esac")
+    folder = router.root / "var/run/titik-agent"
+    router.service("titik-agent")
+    (folder / "check.txt").write_text("old\nend 0\n")
+    (folder / "check.pid").write_text(f"{os.getpid()}\n")
+    router.says("/etc/init.d/titik-agent", "check_later")
+    assert "ran\nend 0\n" == until((folder / "check.txt").read_text, "ran\nend 0\n")
 
 
 def test_check_is_the_services_own_user(router: Router) -> None:

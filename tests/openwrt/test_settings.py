@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.openwrt.field import equip, hostapd
-from tests.openwrt.router import Router
+from tests.openwrt.router import UID, Router
 
 pytestmark = pytest.mark.system
 
@@ -146,6 +146,31 @@ def test_a_folder_of_the_systems_is_not_made_the_agents(
     (line,) = complaints(router)
     assert f"titik-agent.{key}: '{folder}' is no folder of the agent's own" in line
     assert [0, 0] == [(router.root / one).stat().st_uid for one in ("", "tmp")]
+
+
+@pytest.mark.parametrize("folder", ["/etc/config", "/etc/init.d"])
+def test_a_folder_that_others_have_is_not_made_the_agents(router: Router, folder: str) -> None:
+    """Who may change the settings in LuCI would get the rights of root by it."""
+    router.uci(settings(GOOD | {"spool.persist_dir": folder}))
+    assert [["trigger", SERVICE]] == router.service(SERVICE)
+    (line,) = complaints(router)
+    assert f"titik-agent.spool.persist_dir: '{folder}' is no folder of the agent's own" in line
+    assert 0 == (router.root / folder[1:]).stat().st_uid
+
+
+def test_a_folder_elsewhere_is_made_once_and_stays_the_agents(router: Router) -> None:
+    """Also after a restart; what a link leads to is nobody's to give."""
+    kept = router.root / "mnt/titik"
+    router.uci(settings(GOOD | {"spool.persist_dir": "/mnt/titik"}))
+    for _ in range(2):
+        router.service(SERVICE)
+        assert [] == complaints(router)
+        assert UID == kept.stat().st_uid
+    kept.rmdir()
+    kept.symlink_to("/etc/config")
+    router.service(SERVICE)
+    assert "is no folder of the agent's own" in "".join(complaints(router))
+    assert 0 == (router.root / "etc/config").stat().st_uid
 
 
 def test_a_check_says_what_is_wrong_and_stops_nothing(living: Router) -> None:
