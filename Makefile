@@ -71,7 +71,7 @@ openwrt-apk: $(VENV)/.dev  ## the same for OpenWrt 25.12; needs apk 3 (docs/rout
 	@$(BIN)/python -m tools.openwrt_apk
 	@$(BIN)/python -m tools.openwrt_luci apk
 
-openwrt-feed: $(VENV)/.dev  ## signed feeds of both, in dist/feed, for any web server (docs/routers.md)
+openwrt-feed: $(VENV)/.dev  ## signed feeds of both, in var/feed, for any web server (docs/routers.md)
 	@$(BIN)/python -m tools.openwrt_feed $(ARGS)
 
 lint: $(VENV)/.dev  ## formatting, ruff and types

@@ -153,6 +153,31 @@ def test_a_damaged_key_is_named(tmp_path: Path, name: str) -> None:
         keys_in(tmp_path / "keys")
 
 
+@pytest.mark.parametrize("name", ["titik-opkg.pub", "titik-apk.pem"])
+def test_a_feed_of_other_keys_stays_as_it_is(tmp_path: Path, name: str) -> None:
+    """As where a newer clone has made keys of its own: each router would refuse its list."""
+    package, out = ipk(tmp_path / "built"), tmp_path / "feed"
+    write_feeds([package], out, keys_in(tmp_path / "keys"), None)
+    for one in {"titik-opkg.pub", "titik-apk.pem"} - {name}:
+        (out / one).unlink()
+    before = (out / "24.10/Packages.sig").read_bytes()
+    with pytest.raises(FeedError, match=rf"{name} is of other keys"):
+        write_feeds([package], out, keys_in(tmp_path / "others"), None)
+    assert before == (out / "24.10/Packages.sig").read_bytes()
+
+
+def test_without_apk_its_feed_stays_as_it_is(tmp_path: Path) -> None:
+    """The others are made."""
+    former = tmp_path / "feed/25.12"
+    former.mkdir(parents=True)
+    for name in ("titik-agent-0.1.0-r1.apk", "packages.adb"):
+        (former / name).write_bytes(b"former")
+    package = ipk(tmp_path / "built")
+    feeds = write_feeds([package], tmp_path / "feed", keys_in(tmp_path / "keys"), None)
+    assert ["23.05", "24.10"] == [one.release for one in feeds]
+    assert b"former" == (former / "packages.adb").read_bytes()
+
+
 def test_what_stops_a_feed_is_named(tmp_path: Path) -> None:
     """No package, another's file, a damaged one, or apk is missing."""
     keys, out = keys_in(tmp_path / "keys"), tmp_path / "feed"

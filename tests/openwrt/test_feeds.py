@@ -19,6 +19,7 @@ import pytest
 
 from tests.openwrt.conftest import HOST
 from tests.openwrt.router import UID, Router
+from tests.openwrt.test_luci_packages import MAKERS
 from tests.openwrt.test_packages import FORMER, SERVICES
 from titik_collector.feed.feed_folder import write_feeds
 from titik_collector.feed.signing_keys import keys_in
@@ -48,7 +49,7 @@ class Life:
 
     router: Router
     kind: str
-    folder: Path  # as `dist` is
+    folder: Path  # as `var` is
     address: str = ""
     printed: list[str] = field(default_factory=list)
     keys: str = "keys"
@@ -61,9 +62,11 @@ class Life:
     def release(self) -> Path:
         return self.feed / RELEASES[self.kind]
 
-    def publish(self, packages: list[Path]) -> None:
+    def publish(self, packages: list[Path], out: str = "feed") -> None:
         """As `make openwrt-feed` does."""
-        write_feeds(packages, self.feed, keys_in(self.folder / self.keys), str(HOST / "apk"))
+        write_feeds(
+            packages, self.folder / out, keys_in(self.folder / self.keys), str(HOST / "apk")
+        )
 
     def follow(self, heading: str) -> None:
         """Do what a chapter says for this manager; each command must succeed."""
@@ -75,7 +78,7 @@ class Life:
         words = line.split()
         if words[0] == "scp":
             target = self.router.root / words[-1].partition(":/")[2]
-            shutil.copy(self.folder / words[2].removeprefix("dist/"), target)
+            shutil.copy(self.folder / words[2].removeprefix("var/"), target)
         elif words[0] not in ("make", "ssh"):
             done = self.router.shell("sh", "-c", line.replace(SERVED, self.address))
             assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
@@ -116,7 +119,7 @@ def versions(request: pytest.FixtureRequest, kind: str) -> list[list[Path]]:
 @pytest.fixture
 def life(kind: str, versions: list[list[Path]], tmp_path: Path) -> Iterator[Life]:
     """A router without packages; this version lies in the feed."""
-    one = Life(firmware(tmp_path / "router", kind), kind, tmp_path / "dist")
+    one = Life(firmware(tmp_path / "router", kind), kind, tmp_path / "var")
     one.publish(versions[0])
     with serving(one.feed) as one.address:
         yield one
@@ -192,17 +195,33 @@ def test_a_router_s_life_by_the_page(life: Life, versions: list[list[Path]]) -> 
     assert second == life.router.running("titik-agent")
     assert before == kept(life.router)
 
-    follow_removal(life)
-    left = {str(one.relative_to(life.router.root)) for one in life.router.root.rglob("*titik*")}
+    life.follow("Remove")
+    assert_removed(life.router)
+
+
+def assert_removed(router: Router) -> None:
+    left = {str(one.relative_to(router.root)) for one in router.root.rglob("*titik*")}
     assert set() == {one for one in left if not one.startswith(("tmp/", "var/"))}  # in RAM
-    assert "titik" not in (life.router.root / "etc/opkg/customfeeds.conf").read_text()
-    assert [] == list((life.router.root / "etc/opkg/keys").iterdir())
+    assert "titik" not in (router.root / "etc/opkg/customfeeds.conf").read_text()
+    assert [] == list((router.root / "etc/opkg/keys").iterdir())
 
 
-def follow_removal(life: Life) -> None:
-    """The probe is gone with the firmware."""
-    for line in steps("Remove", life.kind):
-        life.do(line.replace(" titik-agent-probe titik-agent", " titik-agent"))
+def test_the_pages_of_luci_go_before_the_agent(
+    life: Life, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No manager removes what others need: the agent would run on without its settings."""
+    monkeypatch.setenv("PATH", f"{HOST}:{os.environ['PATH']}")
+    life.router.uci(FORMER)
+    life.router.uci("config internal 'languages'\n", "luci")
+    life.follow("Install")
+    life.publish(MAKERS[kind](tmp_path / "pages"))
+    add, remove = ("install", "remove") if kind == "ipks" else ("add", "del")
+    for command in ("update", f"{add} titik-agent-probe luci-app-titik luci-i18n-titik-id"):
+        life.do(f"{OF[kind]} {command}")
+    life.router.shell("sh", "-c", f"{OF[kind]} {remove} titik-agent-probe titik-agent")
+    assert (life.router.root / "usr/bin/titik-agent").exists()
+    life.follow("Remove")
+    assert_removed(life.router)
 
 
 def test_a_feed_that_nobody_signed_for_is_refused(life: Life, kind: str) -> None:
@@ -262,19 +281,23 @@ def test_a_package_that_was_changed_is_not_gone_back_to(
 def test_a_new_signing_key_by_the_page(life: Life, versions: list[list[Path]], kind: str) -> None:
     """Routers trust both for a while; in the end the old one signs nothing for them."""
     life.follow("Install")
-    shutil.copy(life.feed / "titik-opkg.pub", life.folder / "old.pub")
     former = [one.name for one in (life.router.root / "etc/opkg/keys").iterdir()]
     life.keys = "keys-2"
-    life.publish(versions[1])
+    life.publish(versions[1], "feed-new")
     first = life.router.code()
-    life.follow("A new signing key")
+    for line in steps("A new signing key", kind):
+        moves = "feed-old" in line or line == f"{OF[kind]} update"
+        if moves and not (life.folder / "feed-old").exists():
+            life.feed.rename(life.folder / "feed-old")
+            (life.folder / "feed-new").rename(life.feed)
+        life.do(line)
     life.follow("Upgrade")
     assert first != life.router.code()
     assert set(former).isdisjoint(
         one.name for one in (life.router.root / "etc/opkg/keys").iterdir()
     )
-    life.keys = "keys"
-    life.publish([])
+    life.feed.rename(life.folder / "feed-new")
+    (life.folder / "feed-old").rename(life.feed)
     life.router.shell("sh", "-c", f"{OF[kind]} update")
     life.router.says(OF[kind], "remove" if kind == "ipks" else "del", "titik-agent")
     life.tries(OF[kind], "install" if kind == "ipks" else "add", "titik-agent")

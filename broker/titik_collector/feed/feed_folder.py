@@ -1,6 +1,7 @@
 """Writes the feeds: a folder for each release, with its packages and their signed list.
 
 Rule: packages that lie there stay, so that a router can go back to an older version.
+Rule: a folder has one pair of keys. Routers that trust them would refuse a list of other ones.
 Rule: the list comes after its packages, and each file is whole: a router may be reading.
 """
 
@@ -38,12 +39,20 @@ def write_feeds(
     unknown = [one for one in packages if one.suffix not in kinds]
     if unknown:
         raise FeedError(f"{unknown[0]} is no package: the names end in .ipk or .apk")
+    if kinds[".apk"] and apk is None:
+        raise FeedError(
+            "apk 3 makes and signs the list of 25.12, and is not in PATH: "
+            "docs/routers.md says where to get it"
+        )
+    _refuse_other_keys(out, keys)
     made = []
     for release in OPKG_RELEASES:
         if folder := _filled(out / release, kinds[".ipk"]):
             _sign_for_opkg(folder, keys)
             made.append(Feed(release, folder, _names(folder, ".ipk")))
     for release in APK_RELEASES:
+        if apk is None:  # what is there stays as it is
+            continue
         if folder := _filled(out / release, kinds[".apk"]):
             _sign_for_apk(folder, keys, apk)
             made.append(Feed(release, folder, _names(folder, ".apk")))
@@ -52,6 +61,17 @@ def write_feeds(
     replace_file(out / OPKG_PUBLIC, keys.opkg.public_text, FOR_ALL)
     replace_file(out / APK_PUBLIC, keys.apk_public, FOR_ALL)
     return made
+
+
+def _refuse_other_keys(out: Path, keys: SigningKeys) -> None:
+    for name, text in ((OPKG_PUBLIC, keys.opkg.public_text), (APK_PUBLIC, keys.apk_public)):
+        file = out / name
+        # The comment is another program's where the key is.
+        if file.exists() and file.read_text().splitlines()[1:] != text.splitlines()[1:]:
+            raise FeedError(
+                f"{file} is of other keys: routers that trust it would refuse this feed. Bring the "
+                "former keys back, or name another folder (docs/routers.md, A new signing key)"
+            )
 
 
 def _filled(folder: Path, packages: Sequence[Path]) -> Path | None:
@@ -91,12 +111,7 @@ def _content(file: Path) -> bytes:
     return file.read_bytes()
 
 
-def _sign_for_apk(folder: Path, keys: SigningKeys, apk: str | None) -> None:
-    if apk is None:
-        raise FeedError(
-            "apk 3 makes and signs the list of 25.12, and is not in PATH: "
-            "docs/routers.md says where to get it"
-        )
+def _sign_for_apk(folder: Path, keys: SigningKeys, apk: str) -> None:
     new = folder / ".packages.adb.new"
     done = subprocess.run(
         [apk, "mkndx", "--allow-untrusted", "--sign-key", str(keys.apk_file.absolute()),
