@@ -1,15 +1,20 @@
 """What holds for every test: how long hypothesis searches, and that warnings are asked for."""
 
+import contextlib
 import logging
 import os
+import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 EVERYWHERE = settings(
     deadline=None,  # a busy machine is no failure
@@ -110,3 +115,15 @@ def _nothing_logged_unasked(request: pytest.FixtureRequest) -> Iterator[None]:
     root.handlers[:] = [one for one in root.handlers if one in handlers]
     if "caplog" not in request.fixturenames:
         assert loudest.lines == []
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium, started once for all tests: Playwright has no second one in a process."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium")
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        with contextlib.closing(started):
+            yield started

@@ -10,10 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
 from tests.luci.rpcd import APPLICATION, Rpcd
 from tests.until import PATIENCE_S
-from tests.web.conftest import browser
 from tools import luci
-
-__all__ = ["browser"]
 
 ROUTER = "http://router.test"
 OpenView = Callable[..., Page]  # view, language

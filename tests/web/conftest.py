@@ -1,7 +1,6 @@
 """A filled city and its page, for the tests of the page."""
 
 import contextlib
-import shutil
 import socket
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 from starlette.testclient import TestClient
 
 from tests.postgres import Postgres
@@ -90,16 +89,6 @@ def serving_at(view: CityView, port: int = 0) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, started once for all tests."""
-    with sync_playwright() as playwright:
-        program = shutil.which("chromium")
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        with contextlib.closing(started):
-            yield started
 
 
 @dataclass(frozen=True)

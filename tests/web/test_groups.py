@@ -147,7 +147,9 @@ def test_only_what_divides_the_city_is_offered(tmp_path: Path) -> None:
         offered = re.findall(r'href="/\?group=(\w+)', page.get("/?state=unknown").text)
         offered += re.findall(r"group=(\w+)", page.get("/").text)
         assert {"provider", "tier", "power", "tags"} == set(offered)
-        titles = [title for _, title, _ in groups(page.get("/?group=provider&lang=en").text)]
+        titles = [
+            title for _, title, _ in groups(page.get("/?group=provider&sort=name&lang=en").text)
+        ]
         assert ["Indosat", "Lintasarta", "not given"] == titles
         assert 6 == len(shown(page.get("/?provider=").text))
 
