@@ -113,11 +113,13 @@ def parse(command: click.Command, words: list[str]) -> None:
 def test_pip_installs_what_is_there() -> None:
     """The clone, with extras that it has: nothing of ours is on PyPI."""
     lines = [shlex.split(line, comments=True) for _, line in commands()]
-    given = {word for words in lines if words[:2] == ["pip", "install"] for word in words[2:]}
+    typed = {word for words in lines if words[:2] == ["pip", "install"] for word in words[2:]}
+    given = {f".[{one}]" for word in typed for one in word.removeprefix(".").strip("[]").split(",")}
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    known = {".", *(f".[{name}]" for name in extras["optional-dependencies"])}
-    assert given
+    known = {".[]", *(f".[{name}]" for name in extras["optional-dependencies"])}
+    assert typed
     assert given <= known
+    assert all(word.startswith(".") for word in typed)
 
 
 def test_the_last_whole_hour_is_every_sites(tmp_path: Path) -> None:
