@@ -83,8 +83,8 @@ def follow(field: Field, heading: str, address: str = "") -> str:
             case "make" | "ssh":
                 pass  # the feed is made; what follows is on the router
             case "scp":
-                dist = field.city.folder / words[2].removeprefix("dist/")
-                source = dist if dist.exists() else field.bundle
+                made = field.city.folder / words[2].removeprefix("var/")
+                source = made if made.exists() else field.bundle
                 assert source.name == Path(words[2]).name
                 shutil.copy(source, field.router.root / words[3].partition(":/")[2])
             case _:
