@@ -79,7 +79,7 @@ lint: $(VENV)/.dev  ## formatting, ruff and types
 	@$(BIN)/ruff check -q
 	@$(BIN)/mypy --no-error-summary
 
-docs: $(VENV)/.dev  ## write what is generated from agent/titik_wire/messages.py
+docs: $(VENV)/.dev  ## write what is generated from the messages of agent/titik_wire
 	@$(BIN)/python -m tools.write_docs
 
 languages: $(VENV)/.dev  ## write the catalogues of the page, after a text changed

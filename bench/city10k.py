@@ -20,8 +20,8 @@ from tests.broker.running import Client
 from tests.system.city import City, wall_ms
 from titik_agent.broker_link.backoff import FIRST_S
 from titik_wire import codec, topics
+from titik_wire.city_messages import Rollup
 from titik_wire.instant import MINUTE_MS
-from titik_wire.messages import Rollup
 
 COMMAND = "python -m bench.run --only city10k"
 INTERVAL_S = 30

@@ -41,7 +41,7 @@ def document() -> dict[str, Any]:
                 "and `backlog` it may come packed: a byte 0x01, then raw DEFLATE with the preset "
                 "dictionary of agent/titik_wire/packed.py. Absent "
                 "means not read, null is not used, 0 means zero; readers ignore fields they do "
-                "not know. Generated from agent/titik_wire/messages.py; docs/wire.md explains it."
+                "not know. Generated from agent/titik_wire; docs/wire.md explains it."
             ),
             "license": {"name": "Apache-2.0"},
         },

@@ -7,22 +7,13 @@ import inspect
 from dataclasses import MISSING, fields
 from typing import Any, Final, NamedTuple
 
-from titik_wire import messages, topics
+from titik_wire import city_messages, messages, topics
+from titik_wire.city_messages import AlertNow, Message, Now, Rollup
 from titik_wire.limits import MAX_ALSO, MAX_PAYLOAD, MAX_RUNS, MAX_WHOLE
-from titik_wire.messages import (
-    Ack,
-    AckedRun,
-    AlertNow,
-    CollectorStatus,
-    Held,
-    Message,
-    Now,
-    Rollup,
-    Sample,
-    Status,
-)
+from titik_wire.messages import Ack, AckedRun, CollectorStatus, Held, Sample, Status
 from tools.comments import behind_fields
 
+_MODULES: Final = {one.__name__: one for one in (messages, city_messages)}
 MESSAGES: Final[tuple[type[Message], ...]] = (
     *(Status, Sample, Ack, CollectorStatus, Now, Rollup, AlertNow),
 )
@@ -114,7 +105,7 @@ CHANNELS: Final = (
 
 def described(cls: type[Any]) -> tuple[Field, ...]:
     """The fields of one message as they stand in its JSON object."""
-    meanings = behind_fields(messages)[cls.__name__]
+    meanings = behind_fields(_MODULES[cls.__module__])[cls.__name__]
     return tuple(
         Field(f.name, f.type, f.default is MISSING, meanings.get(f.name, ""))
         for f in fields(cls)
@@ -128,5 +119,7 @@ def about(cls: type[Any]) -> str:
 
 
 def parts() -> tuple[type[Any], ...]:
-    """Every dataclass of the contract, in the order of messages.py."""
-    return tuple(getattr(messages, name) for name in behind_fields(messages))
+    """Every dataclass of the contract, in the order of its modules."""
+    return tuple(
+        getattr(module, name) for module in _MODULES.values() for name in behind_fields(module)
+    )

@@ -5,7 +5,8 @@ Rule: what `encode` writes, `decode` reads back equal.
 Rule: unknown fields are ignored, so that a later writer may add some.
 
 Strategy: each dataclass is compiled once, at import, into a list of its fields. Each field has a
-function that reads one JSON value and one that writes it. Both check the limits in `kinds`.
+function that reads one JSON value and one that writes it. Both check the limits in `kinds`. What
+collectors publish of the city is imported and compiled when it is first used: routers never do.
 """
 
 import json
@@ -13,7 +14,18 @@ import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar, cast, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NoReturn,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+)
 
 from titik_wire import instant, topics
 from titik_wire.errors import UnknownVersion, WireError
@@ -22,17 +34,16 @@ from titik_wire.limits import MAX_PAYLOAD, MAX_WHOLE
 from titik_wire.messages import (
     Ack,
     AckedRun,
-    AlertNow,
     CollectorStatus,
     Held,
-    Message,
-    Now,
-    Rollup,
     Sample,
     Span,
     Status,
 )
 from titik_wire.packed import unpack
+
+if TYPE_CHECKING:
+    from titik_wire.city_messages import Message
 
 VERSION: Final = 1
 
@@ -42,9 +53,10 @@ Write = Callable[[Any, str], Any]  # Python value and its path to JSON value, or
 Codec = tuple[Read, Write]
 
 
-def encode(message: Message) -> bytes:
+def encode(message: "Message") -> bytes:
     """Compact JSON, at most MAX_PAYLOAD bytes; WireError for a value outside its limits."""
-    plain: dict[str, Any] = {"v": VERSION, **_OBJECTS[type(message)][1](message, "")}
+    _, write = _OBJECTS.get(type(message)) or _compiled(type(message))
+    plain: dict[str, Any] = {"v": VERSION, **write(message, "")}
     if isinstance(message, Ack):
         del plain["router"]  # the topic says it
     _check_whole(message)
@@ -54,14 +66,16 @@ def encode(message: Message) -> bytes:
     return payload
 
 
-def decode(topic: str, payload: bytes) -> Message:
+def decode(topic: str, payload: bytes) -> "Message":
     """Read a message that arrived on `topic`; its author must be the one that the topic names."""
     address = topics.parse(topic)
     plain = _parse(unpack(payload) if address.kind in topics.PACKED else payload)
     _check_version(plain)
     if address.kind == "ack":
         plain["router"] = address.name
-    message = cast(Message, _OBJECTS[_MESSAGES[address.kind]][0](plain, ""))
+    cls = _MESSAGES.get(address.kind) or _of_the_city(address.kind)
+    read, _ = _OBJECTS.get(cls) or _compiled(cls)
+    message = cast("Message", read(plain, ""))
     _check_address(message, address)
     _check_whole(message)
     return message
@@ -111,30 +125,30 @@ def _check_version(plain: dict[str, Any]) -> None:
         raise UnknownVersion(f"{version} is a later contract, this reader knows {VERSION}", "v")
 
 
-def _check_address(message: Message, address: topics.Address) -> None:
+def _check_address(message: Any, address: topics.Address) -> None:
     """A payload that names somebody else than its topic is an impostor's, or misrouted."""
-    match message:
-        case Status() | Sample() | Ack():
-            same = message.router == address.name
-        case CollectorStatus():
+    match address.kind:
+        case "collector":
             same = message.collector == address.name
-        case Now():
+        case "now":
             same = message.scope == address.scope and address.name in (None, message.name)
-        case Rollup():
+        case "rollup":
             same = (message.window, message.scope) == (address.window, address.scope)
             same = same and address.name in (None, message.name)
-        case AlertNow():
+        case "alert":
             named = (message.scope, message.name, message.kind)
             same = named == (address.scope, address.name, address.rule)
+        case _:
+            same = message.router == address.name
     if not same:
         raise WireError("names another author than the topic", "topic")
 
 
-def _check_whole(message: Message) -> None:
+def _check_whole(message: "Message") -> None:
     """The rules between fields."""
     if isinstance(message, Sample):
         check_sample(message)
-    elif isinstance(message, Rollup):
+    elif hasattr(message, "clients_min"):  # a rollup
         _check_range(message)
 
 
@@ -419,8 +433,16 @@ _MESSAGES: Final[dict[str, type[Any]]] = {
     "backlog": Sample,
     "ack": Ack,
     "collector": CollectorStatus,
-    "now": Now,
-    "rollup": Rollup,
-    "alert": AlertNow,
 }
 _OBJECTS: Final[dict[type[Any], Codec]] = {cls: _object(cls) for cls in set(_MESSAGES.values())}
+
+
+def _of_the_city(kind: str) -> type[Any]:
+    from titik_wire.city_messages import AlertNow, Now, Rollup
+
+    _MESSAGES.update(now=Now, rollup=Rollup, alert=AlertNow)
+    return _MESSAGES[kind]
+
+
+def _compiled(cls: type[Any]) -> Codec:
+    return _OBJECTS.setdefault(cls, _object(cls))

@@ -39,6 +39,16 @@ def test_the_agent_carries_nothing_that_it_does_not_use() -> None:
 
 
 @pytest.mark.thorough
+def test_the_agent_never_loads_what_only_collectors_publish() -> None:
+    """Its own messages are written and read without: it keeps what it once loaded for years."""
+    code = "import titik_agent.assemble; from titik_wire import codec"
+    code += "; codec.decode('titik/v1/router/r/ack', b'{\"v\":1,\"runs\":{}}')"
+    loaded = {one for one in modules_after(code) if one.startswith("titik_wire.")}
+    assert {"titik_wire.codec", "titik_wire.messages"} <= loaded
+    assert "titik_wire.city_messages" not in loaded
+
+
+@pytest.mark.thorough
 def test_what_is_loaded_already_is_left_alone() -> None:
     """A program that uses uuid keeps the true one, and so does whoever imports it later."""
     code = "import uuid, titik_agent.broker_link.link, urllib.request, base64; uuid.uuid4()"

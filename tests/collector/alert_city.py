@@ -13,7 +13,8 @@ from titik_collector.received import Arrived, StatusReceived
 from titik_collector.store import incident_rows, outbox_rows
 from titik_collector.store.database import Database
 from titik_wire import codec
-from titik_wire.messages import AlertNow, Sample, Status
+from titik_wire.city_messages import AlertNow
+from titik_wire.messages import Sample, Status
 
 HEAD = """
 [city]

@@ -28,7 +28,8 @@ from titik_collector.store.sqlite import SqliteDatabase
 from titik_collector.timeline.server_clock import Jump
 from titik_mqtt.endpoint import Endpoint
 from titik_wire import codec, topics
-from titik_wire.messages import Now, Status
+from titik_wire.city_messages import Now
+from titik_wire.messages import Status
 
 NOBODY = Endpoint("127.0.0.1", 1)  # the tests call what a connection would call
 SITE = '[[site]]\nname = "park"\ntitle = "Park"\n'

@@ -26,11 +26,12 @@ from titik_collector.queries import status
 from titik_collector.store import conservation
 from titik_collector.store import settings as settings_of_store
 from titik_wire import codec, topics
+from titik_wire.city_messages import Now
 from titik_wire.errors import WireError
 from titik_wire.instant import DAY_MS
 from titik_wire.kinds import Whole
 from titik_wire.limits import MAX_WHOLE
-from titik_wire.messages import Bss, Held, Now, Sample, Status
+from titik_wire.messages import Bss, Held, Sample, Status
 
 RUNS = (RUN, OLD_RUN, "c" * 16)
 BOOTS = (BOOT, "boot-2")

@@ -20,8 +20,9 @@ from titik_collector.live.discovery import Discovery, device
 from titik_collector.registry.sync import sync
 from titik_collector.store.database import Database
 from titik_wire import codec, topics
+from titik_wire.city_messages import Now
 from titik_wire.limits import MAX_PAYLOAD
-from titik_wire.messages import CollectorStatus, Now
+from titik_wire.messages import CollectorStatus
 
 RULES = ROOT / "tests" / "integrations" / "home-assistant-2024.12.5.json"
 

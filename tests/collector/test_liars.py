@@ -15,8 +15,9 @@ from titik_collector.broker_link.connection import Link
 from titik_collector.ingest.items import to_item
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import codec, topics
+from titik_wire.city_messages import Rollup
 from titik_wire.limits import MAX_WHOLE
-from titik_wire.messages import Bss, Rollup, Sample
+from titik_wire.messages import Bss, Sample
 
 HOUR_MS = 3_600_000
 AN_HOUR = 120  # samples of 60 boots, which are not too many for an hour

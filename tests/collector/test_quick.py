@@ -16,9 +16,10 @@ from tests.wire.strategies import messages
 from tests.wire.test_hostile import GOOD, HOSTILE, TOPIC
 from titik_collector.ingest import decode as quick
 from titik_wire import codec, topics
+from titik_wire.city_messages import Message
 from titik_wire.errors import WireError
 from titik_wire.limits import MAX_PAYLOAD
-from titik_wire.messages import Bss, Message, Net, Sample, Status
+from titik_wire.messages import Bss, Net, Sample, Status
 
 FULL = codec.encode(FULL_SAMPLE)
 

@@ -16,7 +16,7 @@ from titik_collector.store import rollups, unpublished
 from titik_collector.store.rollups import RollupRow, WindowKey
 from titik_collector.store.sqlite import SqliteDatabase
 from titik_wire import topics
-from titik_wire.messages import Rollup
+from titik_wire.city_messages import Rollup
 
 DAY_MS, HOUR_MS, MINUTE_MS = 86_400_000, 3_600_000, 60_000
 H0 = 1_795_395_600_000  # a whole hour

@@ -19,7 +19,7 @@ from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteS
 from titik_collector.queries.status_check import CRITICAL, OK, WARNING, Limits
 from titik_collector.store.lease import held
 from titik_collector.store.sqlite import open_writer
-from titik_wire.messages import Now
+from titik_wire.city_messages import Now
 
 AT = 1_795_400_000_000
 DOCS = Path(__file__).parents[2] / "docs" / "operating.md"

@@ -16,7 +16,7 @@ from titik_collector.figures.table import (
 )
 from titik_collector.rollups.rollup_message import FIELDS
 from titik_collector.store.sqlite import SqliteDatabase
-from titik_wire.messages import Rollup
+from titik_wire.city_messages import Rollup
 
 HEAD = ("scope", "name", "window", "window_start", "revision")  # which window a rollup is of
 

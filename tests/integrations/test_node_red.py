@@ -30,7 +30,7 @@ from tests.project.sources import ROOT
 from tests.until import until
 from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_wire import codec, packed, topics
-from titik_wire.messages import AlertNow, Now
+from titik_wire.city_messages import AlertNow, Now
 
 pytestmark = pytest.mark.system
 FLOW = ROOT / "deploy" / "node-red" / "flow.json"

@@ -99,7 +99,7 @@ def edited(copy: Path) -> None:
         shutil.copytree(ROOT / half, copy / half, ignore=shutil.ignore_patterns("__pycache__"))
     field, rows, pair, *migrations = CODE
     table = copy / "broker/titik_collector/figures/table.py"
-    insert(copy / "agent/titik_wire/messages.py", "Rollup", field)
+    insert(copy / "agent/titik_wire/city_messages.py", "Rollup", field)
     insert(table, "Figures", rows)
     insert(table, "COUNTED", pair)
     newest = max(file.name for file in (copy / SCHEMA).glob("*.sql"))

@@ -16,8 +16,8 @@ from tests.project.sources import ROOT
 from tests.project.test_wire_docs import EXAMPLES
 from tests.wire.strategies import messages
 from titik_wire import topics
+from titik_wire.city_messages import Now
 from titik_wire.codec import decode, encode
-from titik_wire.messages import Now
 from tools import contract
 
 (INPUT,) = tomllib.loads((ROOT / "deploy/telegraf/titik.conf").read_text())["inputs"][

@@ -16,8 +16,9 @@ from tests.wire.examples import CASES
 from tests.wire.strategies import MESSAGES, messages
 from titik_agent.sampling.sampler import SHED_ORDER
 from titik_wire import WireError, topics
+from titik_wire.city_messages import Message
 from titik_wire.codec import decode, encode
-from titik_wire.messages import Message, Sample
+from titik_wire.messages import Sample
 from titik_wire.packed import pack
 from tools import asyncapi, contract, tables, write_docs
 

@@ -9,7 +9,7 @@ import pytest
 from tests.broker.running import Client
 from tests.system.city import City
 from titik_wire import codec, topics
-from titik_wire.messages import AlertNow
+from titik_wire.city_messages import AlertNow
 
 pytestmark = pytest.mark.system
 

@@ -19,8 +19,8 @@ from titik_collector.simulation.fleet import Plan, WorldTime, build
 from titik_collector.simulation.weeks import Away, Weeks
 from titik_collector.store import conservation, opening, outages, simulated
 from titik_collector.store.database import Database, StoreError
+from titik_wire.city_messages import Rollup
 from titik_wire.instant import HOUR_MS
-from titik_wire.messages import Rollup
 
 pytestmark = [pytest.mark.system, pytest.mark.thorough]
 

@@ -23,7 +23,8 @@ from titik_collector.store.database import Database
 from titik_collector.store.sqlite import open_writer
 from titik_mqtt.endpoint import Endpoint
 from titik_wire import codec, topics
-from titik_wire.messages import Ack, Now, Status
+from titik_wire.city_messages import Now
+from titik_wire.messages import Ack, Status
 
 pytestmark = pytest.mark.system
 

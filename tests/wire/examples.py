@@ -4,23 +4,20 @@ from dataclasses import replace
 from typing import Final
 
 from titik_wire import topics
+from titik_wire.city_messages import AlertNow, Message, Now, Rollup
 from titik_wire.messages import (
     Ack,
     AckedRun,
     AgentState,
-    AlertNow,
     Bss,
     CollectorStatus,
     Held,
     Host,
-    Message,
     Net,
-    Now,
     Past,
     Probe,
     Radio,
     Reach,
-    Rollup,
     Sample,
     Status,
     Visitors,

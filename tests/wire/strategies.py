@@ -9,19 +9,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 
+from titik_wire.city_messages import AlertNow, Message, Now, Rollup
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.limits import MAX_MS
-from titik_wire.messages import (
-    Ack,
-    AlertNow,
-    CollectorStatus,
-    Message,
-    Now,
-    Rollup,
-    Sample,
-    Span,
-    Status,
-)
+from titik_wire.messages import Ack, CollectorStatus, Sample, Span, Status
 
 MESSAGES: tuple[type[Message], ...] = (
     *(Status, Sample, Ack, CollectorStatus, Now, Rollup, AlertNow),

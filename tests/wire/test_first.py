@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from tests import first
 from tests.wire.examples import CASES, topic_of
 from tests.wire.strategies import MESSAGES, messages
+from titik_wire import city_messages
 from titik_wire import messages as messages_now
+from titik_wire.city_messages import AlertNow, Message
 from titik_wire.codec import encode
-from titik_wire.messages import AlertNow, Message
 
 # It has no such topic, and subscribes to none.
 NEW = (AlertNow,)
+MESSAGES_NOW = vars(messages_now) | vars(city_messages)
 CODEC, MESSAGES_THEN = (first.contract()[name] for name in ("codec", "messages"))
 
 
@@ -72,7 +74,7 @@ def test_what_the_first_wrote_lacks_nothing_that_is_needed() -> None:
         for old in vars(MESSAGES_THEN).values()
         if isinstance(old, type)
         and is_dataclass(old)
-        and (cls := getattr(messages_now, old.__name__, None)) is not None
+        and (cls := MESSAGES_NOW.get(old.__name__)) is not None
         for one in fields(cls)
         if one.name not in {then.name for then in fields(old)} and one.default is MISSING
     ]

@@ -7,8 +7,9 @@ import pytest
 
 from tests.wire.examples import BARE_SAMPLE, BOOT, CASES, RUN, topic_of
 from titik_wire import WireError, topics
+from titik_wire.city_messages import Message
 from titik_wire.codec import decode, encode
-from titik_wire.messages import Ack, AckedRun, Message, Past, Sample
+from titik_wire.messages import Ack, AckedRun, Past, Sample
 
 IDS = [f"{type(message).__name__}-{n}" for n, (message, _, _) in enumerate(CASES)]
 

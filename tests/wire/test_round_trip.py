@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tests.wire.examples import CASES, topic_of
 from tests.wire.strategies import MESSAGES, messages
 from titik_wire import WireError
+from titik_wire.city_messages import Message
 from titik_wire.codec import decode, encode, identity
 from titik_wire.limits import MAX_PAYLOAD
-from titik_wire.messages import Message, Sample
+from titik_wire.messages import Sample
 
 TOPICS = sorted({topic for _, topic, _ in CASES})
 JSON = st.recursive(

@@ -23,8 +23,9 @@ from titik_collector.wording.mendable import Mendable
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
 from titik_wire import codec, topics
+from titik_wire.city_messages import Message
 from titik_wire.errors import WireError
-from titik_wire.messages import Ack, CollectorStatus, Message
+from titik_wire.messages import Ack, CollectorStatus
 
 log = logging.getLogger(__name__)
 

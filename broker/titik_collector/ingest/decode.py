@@ -21,10 +21,11 @@ from msgspec import Meta
 
 from titik_collector.limits import MAX_KNOWN_TOPICS, MAX_NESTING
 from titik_wire import codec, instant, topics
+from titik_wire.city_messages import Message
 from titik_wire.errors import WireError
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.limits import MAX_PAYLOAD, MAX_WHOLE
-from titik_wire.messages import Held, Message, Sample, Status
+from titik_wire.messages import Held, Sample, Status
 
 _RUN: Final = r"^[0-9a-f]{16}\Z"
 _SEQ: Any = Annotated[int, Meta(ge=1, le=MAX_WHOLE)]

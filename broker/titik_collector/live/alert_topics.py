@@ -16,8 +16,8 @@ from titik_collector.alerts.facts import LiveFacts
 from titik_collector.alerts.present import Present, see
 from titik_collector.broker_link.inbox import Outbox
 from titik_wire import codec, topics
+from titik_wire.city_messages import AlertNow
 from titik_wire.limits import MAX_TITLE
-from titik_wire.messages import AlertNow
 
 SHOWN = ("firing", "recovering")
 # In Indonesian and English, as in the messages to people.

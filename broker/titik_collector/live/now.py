@@ -19,8 +19,9 @@ from titik_collector.registry.registry import Registry
 from titik_collector.store import kept_messages
 from titik_collector.store.database import Database
 from titik_collector.store.kept_messages import Decode
+from titik_wire.city_messages import Now
 from titik_wire.limits import MAX_WHOLE
-from titik_wire.messages import Now, Sample
+from titik_wire.messages import Sample
 
 Figures = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
 NOTHING: Figures = (None, None, None, None, None, None)

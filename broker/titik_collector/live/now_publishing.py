@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from titik_collector.live.now import LiveState
 from titik_collector.live.presence import Presence
 from titik_collector.outputs.output import Output, PresenceChange
-from titik_wire.messages import Now
+from titik_wire.city_messages import Now
 
 
 @dataclass(eq=False)

@@ -21,7 +21,7 @@ from titik_collector.rollups import rollup_message
 from titik_collector.store import rollups, unpublished
 from titik_collector.store.database import Database, alone
 from titik_collector.store.rollups import Series, WindowKey
-from titik_wire.messages import Rollup
+from titik_wire.city_messages import Rollup
 
 GRACE_MS = 10_000
 LONG_GRACE_MS = 60_000  # an hour's last minute is computed 40 s after it ended

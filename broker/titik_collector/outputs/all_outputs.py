@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from titik_collector.outputs.carrier import Call, Carrier
 from titik_collector.outputs.output import Event, FinishedWindow, Output, PresenceChange
-from titik_wire.messages import Now
+from titik_wire.city_messages import Now
 
 CLOSE_S = 2.0  # for all outputs together to report what waits
 

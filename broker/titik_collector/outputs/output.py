@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from titik_wire.messages import Now, Rollup
+from titik_wire.city_messages import Now, Rollup
 
 
 @dataclass(frozen=True, slots=True)

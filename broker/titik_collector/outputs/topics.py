@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from titik_collector.broker_link.inbox import Outbox
 from titik_collector.outputs.output import FinishedWindow, Output
 from titik_wire import codec, topics
+from titik_wire.city_messages import Message, Now
 from titik_wire.errors import WireError
-from titik_wire.messages import Message, Now
 
 log = logging.getLogger(__name__)
 

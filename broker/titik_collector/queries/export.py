@@ -18,7 +18,7 @@ from titik_collector.queries.history import WINDOW_MS, Subject
 from titik_collector.store import simulated
 from titik_collector.store.database import Database
 from titik_collector.wording import when
-from titik_wire.messages import Rollup
+from titik_wire.city_messages import Rollup
 
 CHUNK = 1500  # windows: a day of minutes
 NAMES = tuple(field.name for field in fields(Rollup))

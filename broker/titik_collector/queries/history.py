@@ -15,8 +15,8 @@ from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.store import membership, packed_minutes, subject_names, waiting_hours
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import RollupRow, ScopeId, Series, WindowKey
+from titik_wire.city_messages import Rollup
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
-from titik_wire.messages import Rollup
 
 EVER_MS = 2**62
 WINDOW_MS: dict[Window, int] = {"1m": MINUTE_MS, "1h": HOUR_MS, "1d": DAY_MS}

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import IO, get_args, get_type_hints
 
 from titik_collector.queries.export import NAMES, Record
-from titik_wire.messages import Rollup
+from titik_wire.city_messages import Rollup
 
 MEASUREMENT = "titik_rollup"
 TAGS = ("scope", "name", "window")

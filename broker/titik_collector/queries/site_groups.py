@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from titik_collector.live.now import LiveTotals, Share
 from titik_collector.queries.status import Line, RouterStatus, SiteStatus, summed
 from titik_collector.queries.status_where import values
-from titik_wire.messages import Now
+from titik_wire.city_messages import Now
 
 
 @dataclass(frozen=True, slots=True)

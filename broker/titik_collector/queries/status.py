@@ -32,8 +32,9 @@ from titik_collector.store.kept_messages import Decode, decoded
 from titik_collector.store.presence_rows import PresenceRow
 from titik_collector.store.status_rows import Tally
 from titik_collector.wording.sentence import Length, Sentence, Word
+from titik_wire.city_messages import Now
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
-from titik_wire.messages import Now, Sample
+from titik_wire.messages import Sample
 
 Totals = tuple[int, int, int, int, int]  # taken, stored, refused, lost, in spool
 

@@ -8,7 +8,7 @@ from titik_collector.figures.table import KINDS, WINDOW, Amount, Figures, Mean, 
 from titik_collector.store import rollups
 from titik_collector.store.database import Database
 from titik_collector.store.rollups import RollupRow, WindowKey
-from titik_wire.messages import Rollup
+from titik_wire.city_messages import Rollup
 
 # Of the columns of a window, and its length times its routers.
 Published = Callable[[Sequence[Any], int], Any]

@@ -18,7 +18,7 @@ from titik_collector.queries.history import Point, Subject
 from titik_collector.screens.status_screen import bps
 from titik_collector.wording import when
 from titik_collector.wording.signs import BARS, UNKNOWN
-from titik_wire.messages import Rollup
+from titik_wire.city_messages import Rollup
 
 WIDTH = 56  # of a curve
 GAP: Final = "gap"

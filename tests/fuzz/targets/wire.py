@@ -9,8 +9,8 @@ from tests.wire.examples import CASES
 from tests.wire.test_hostile import HOSTILE, TOPIC
 from titik_collector.ingest import decode
 from titik_wire import codec, packed, topics
+from titik_wire.city_messages import Message
 from titik_wire.errors import WireError
-from titik_wire.messages import Message
 
 DEEP = 700  # lists and objects; nested in one another, the deepest that any caller can read
 
