@@ -15,10 +15,12 @@ from types import ModuleType
 
 # Who imports it: dataclasses (0.8 MB with ast, dis and tokenize), psutil (0.4 MB with locale and
 # selectors), logging (0.2 MB), ssl, psutil and paho (0.1 MB each). The second row is paho's, for
-# websockets, proxies and client ids that we never ask for: 3 MB with http.client and email.
+# websockets, proxies and client ids that we never ask for: 3 MB with http.client and email. The
+# last is paho's too, where somebody installed dnspython: 3 MB for a search that we never ask for.
 RARE = (
     *("inspect", "subprocess", "traceback", "base64", "datetime", "selectors", "platform"),
     *("hashlib", "urllib.parse", "urllib.request", "uuid"),
+    *("dns", "dns.resolver"),
 )
 
 
