@@ -8,8 +8,21 @@ Rule: the agent's process never imports this.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from titik_wire.kinds import Bps, Count, Mean, Ratio, Real, Seq, Slug, Time, Title
-from titik_wire.messages import RouterMessage
+from titik_wire.kinds import (
+    Bps,
+    Count,
+    Load,
+    Mean,
+    People,
+    Ratio,
+    Real,
+    Rtt,
+    Seq,
+    Slug,
+    Time,
+    Title,
+)
+from titik_wire.messages import Celsius, RouterMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,20 @@ class Now:
     off_air: bool | None = None  # true: a router with its Wi-Fi off
     revoked: bool | None = None  # true: a router whose access was revoked, and not given again
     flow_offload: bool | None = None  # true: a router has flow offload on: rates may be too low
+    leases: People | None = None  # of a router: devices that hold a DHCP lease
+    dns_ms: Rtt | None = None  # of a router: median time of a DNS answer, milliseconds
+    tcp_ms: Rtt | None = None  # of a router: median TCP round trip, milliseconds
+    gateway_up: bool | None = None  # of a router: what its probe asked upstream answered
+    icmp_ms: Rtt | None = None  # of a router: median round trip of its probe, milliseconds
+    icmp_loss_ratio: Ratio | None = None  # of a router: share of its probe's echoes unanswered
+    lan_devices: People | None = None  # of a router: devices of its LAN that answered its probe
+    uptime_s: Count | None = None  # of a router: since its boot
+    load_1m: Load | None = None  # of a router: runnable tasks, mean of a minute
+    cpu_busy_ratio: Ratio | None = None  # of a router: since its previous sample
+    mem_total_bytes: Count | None = None  # of a router: its memory
+    mem_available_bytes: Count | None = None  # of a router: memory that can still be used
+    disk_free_bytes: Count | None = None  # of a router: of its configuration's file system
+    temp_c: Celsius | None = None  # of a router: the hottest sensor, degrees Celsius
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +19,7 @@ from titik_collector.received import Item, StatusReceived
 from titik_collector.registry.registry import Registry
 from titik_collector.store.registry_rows import PlacedRouter
 from titik_wire import codec
-from titik_wire.messages import Net, Sample
+from titik_wire.messages import Host, Net, Probe, Reach, Sample
 
 NAMES = ("tirosa-1", "tirosa-2", "solor-1")
 
@@ -107,6 +107,31 @@ def test_a_router_with_its_wifi_off_says_so(tmp_path: Path) -> None:
     assert (None, None) == (now["tirosa-2"].off_air, site.off_air)
     assert 3 == site.clients
     codec.encode(router)
+
+
+def test_a_router_says_what_only_its_sample_had(tmp_path: Path) -> None:
+    """What does not add up is of the router alone, and only while it is online."""
+    host = Host(5523, 0.31, 0.12, 125_829_120, 61_865_984, 4_718_592, 58.5)
+    reach = Reach(dns_ms=12.5, dns_failures=3, tcp_ms=31.0, attempts=184, answered=180)
+    probe = Probe(5_500_000, True, 28.4, 0.0, 19)
+    one = sample(1, leases=21, host=host, reach=reach, probe=probe)
+    with opened(tmp_path / "db", NAMES) as db:
+        presence = Presence(db)
+        live = LiveState(db, presence, Places())
+        presence.record([(1, StatusReceived(reported("online", 0).status, T0))])
+        live.show(1, one, T0)
+        router, *others = live.messages({1}, T0)
+        presence.record([(1, StatusReceived(reported("offline", 1).status, T0))])
+        others += live.messages({1}, T0)
+
+    names = (
+        *("leases", "dns_ms", "tcp_ms", "gateway_up", "icmp_ms", "icmp_loss_ratio"),
+        *("lan_devices", *(field.name for field in fields(Host))),
+    )
+    expected = (21, 12.5, 31.0, True, 28.4, 0.0, 19, *astuple(host))
+    assert expected == tuple(getattr(router, name) for name in names)
+    assert router == codec.decode("titik/v1/now/router/tirosa-1", codec.encode(router))
+    assert {None} == {getattr(other, name) for other in others for name in names}
 
 
 def test_rates_that_may_be_too_low_are_marked_up_to_the_city(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tools import contract
 ]
 (PARSER,) = INPUT["json_v2"]
 LAYOUT = "2006-01-02T15:04:05.000Z"  # how Go writes a layout
-KINDS: dict[str, Any] = {"int": int, "bool": bool, "string": str}
+KINDS: dict[str, Any] = {"int": int, "float": float, "bool": bool, "string": str}
 NOWS = [decode(topic, payload) for topic, payload in EXAMPLES if topics.parse(topic).kind == "now"]
 
 

@@ -217,6 +217,22 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"off_air":true,"flow_offload":true}',
     ),
     (
+        Now(
+            *("router", "tirosa-1", "online", AT, 0, 1, 1),
+            leases=21,
+            dns_ms=12.5,
+            gateway_up=False,
+            icmp_loss_ratio=1.0,
+            uptime_s=5523,
+            temp_c=-3.5,
+        ),
+        "titik/v1/now/router/tirosa-1",
+        b'{"v":1,"scope":"router","name":"tirosa-1","state":"online",'
+        b'"at":"2026-11-23T03:04:05.120Z","age_ms":0,"routers_online":1,"routers_known":1,'
+        b'"leases":21,"dns_ms":12.5,"gateway_up":false,"icmp_loss_ratio":1.0,"uptime_s":5523,'
+        b'"temp_c":-3.5}',
+    ),
+    (
         CollectorStatus("kupang", "offline", "0.1.0", False, "disk is full", AT, 63_000, 8641),
         "titik/v1/collector/kupang/status",
         b'{"v":1,"collector":"kupang","state":"offline","version":"0.1.0","storing":false,'

@@ -21,7 +21,7 @@ from titik_collector.store.database import Database
 from titik_collector.store.kept_messages import Decode
 from titik_wire.city_messages import Now
 from titik_wire.limits import MAX_WHOLE
-from titik_wire.messages import Sample
+from titik_wire.messages import Host, Reach, Sample
 
 Figures = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
 NOTHING: Figures = (None, None, None, None, None, None)
@@ -42,8 +42,7 @@ class Share(NamedTuple):
     state: str
     figures: Figures = NOTHING
     at_ms: int | None = None
-    off_air: bool | None = None  # true: its Wi-Fi is off
-    flow_offload: bool | None = None  # true: its byte rates may be too low
+    sample: Sample | None = None  # that they are of
 
 
 class LiveTotals:
@@ -102,7 +101,7 @@ class LiveTotals:
 
     def _add(self, share: Share, sign: int) -> None:
         self._states[share.state] += sign
-        self._offloading += sign if share.flow_offload else 0
+        self._offloading += sign if share.sample is not None and share.sample.flow_offload else 0
         for at, value in enumerate(share.figures):
             if value is not None:
                 self._totals[at] += sign * value
@@ -192,9 +191,10 @@ class LiveState:
         for name, router_id in routers:
             alone, share = LiveTotals(), self._add_up(router_id)
             alone.put(router_id, share)
-            revoked = self._is_revoked(router_id) or None
             now = alone.now("router", name, now_ms)
-            nows.append(replace(now, off_air=share.off_air, revoked=revoked))
+            if self._is_revoked(router_id):
+                now = replace(now, revoked=True)
+            nows.append(now if share.sample is None else _with_details(now, share.sample))
         nows += [self._sites[site].now("site", site, now_ms) for site in sorted(sites)]
         nows.append(self._city.now("city", self._registry.city, now_ms))
         return nows
@@ -223,14 +223,38 @@ class LiveState:
         seen = self._seen.get(router_id) if state == "online" else None
         share = Share(state)
         if seen is not None:
-            sample = seen.sample
-            unusual = sample.off_air or None, sample.flow_offload or None
-            share = Share(state, seen.figures, seen.at_ms, *unusual)
+            share = Share(state, seen.figures, seen.at_ms, seen.sample)
         site = self._routers[router_id][1]
         if site is not None:
             self._sites.setdefault(site, LiveTotals()).put(router_id, share)
         self._city.put(router_id, share)
         return share
+
+
+def _with_details(now: Now, sample: Sample) -> Now:
+    """What is of one router alone, and not added up."""
+    host, reach, probe = sample.host or _NO_HOST, sample.reach or _NO_REACH, sample.probe
+    return replace(
+        now,
+        off_air=sample.off_air or None,
+        leases=sample.leases,
+        dns_ms=reach.dns_ms,
+        tcp_ms=reach.tcp_ms,
+        gateway_up=None if probe is None else probe.gateway_up,
+        icmp_ms=None if probe is None else probe.icmp_ms,
+        icmp_loss_ratio=None if probe is None else probe.icmp_loss_ratio,
+        lan_devices=None if probe is None else probe.lan_devices,
+        uptime_s=host.uptime_s,
+        load_1m=host.load_1m,
+        cpu_busy_ratio=host.cpu_busy_ratio,
+        mem_total_bytes=host.mem_total_bytes,
+        mem_available_bytes=host.mem_available_bytes,
+        disk_free_bytes=host.disk_free_bytes,
+        temp_c=host.temp_c,
+    )
+
+
+_NO_HOST, _NO_REACH = Host(), Reach()
 
 
 def bps(old: Sample, new: Sample) -> tuple[int | None, int | None, int | None, int | None]:
