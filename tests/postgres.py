@@ -10,6 +10,7 @@ power cut is lost with its tests.
 
 import os
 import pwd
+import signal
 import subprocess
 import tempfile
 import time
@@ -27,8 +28,13 @@ START_S = 60.0
 _SCHEMAS = count(1)
 
 _RUN = """
-cd "$FOLDER" && "$BIN/initdb" --pgdata=data --username=titik --auth=trust --encoding=UTF8 \\
-    --locale=C --no-sync --no-instructions >log 2>&1 || echo failed >>log
+cd "$FOLDER" && if [ -n "$PRIMARY" ]; then
+    "$BIN/pg_basebackup" --pgdata=data --host="$PRIMARY" --username=titik --no-sync \\
+        --checkpoint=fast --write-recovery-conf >log 2>&1
+else
+    "$BIN/initdb" --pgdata=data --username=titik --auth=trust --encoding=UTF8 \\
+        --locale=C --no-sync --no-instructions >log 2>&1
+fi || echo failed >>log
 "$BIN/postgres" -D data -k "$FOLDER" -c listen_addresses= -c unix_socket_permissions=0700 \\
     $HASTE -c shared_buffers=32MB -c max_connections=50 >>log 2>&1 &
 cat
@@ -48,13 +54,19 @@ def _text(file: Path) -> str:
 
 
 class Postgres:
-    """A server that runs while the block goes on; `url` is that of its one database."""
+    """A server that runs while the block goes on; `url` is that of its one database.
 
-    def __init__(self, programs: Path = PROGRAMS, durable: bool = False) -> None:
+    `primary`: it has what that one writes, and only reads until `promote`.
+    """
+
+    def __init__(
+        self, programs: Path = PROGRAMS, durable: bool = False, primary: "Postgres | None" = None
+    ) -> None:
         self._programs = programs
+        self._primary = primary
         self._haste = "" if durable else _HASTE
         self._keeper: subprocess.Popen[bytes] | None = None
-        self.folder = Path()
+        self.folder: Path = Path()
 
     @property
     def url(self) -> str:
@@ -77,6 +89,7 @@ class Postgres:
                 "FOLDER": str(self.folder),
                 "BIN": str(bin_),
                 "HASTE": self._haste,
+                "PRIMARY": "" if self._primary is None else str(self._primary.folder),
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -104,6 +117,17 @@ class Postgres:
             finally:
                 db.execute(f"DROP SCHEMA {name} CASCADE")
 
+    def kill(self) -> None:
+        """SIGKILL of the first of its processes; the others end with it."""
+        os.kill(int(_text(self.folder / "data" / "postmaster.pid").split()[0]), signal.SIGKILL)
+
+    def promote(self) -> None:
+        """It takes writes from now on, though its primary is gone."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as db:
+            assert (True,) == db.execute("SELECT pg_promote()").fetchone()
+
     def drop(self, schema: str) -> None:
         """Remove a schema, if there is one."""
         import psycopg
@@ -112,10 +136,10 @@ class Postgres:
             db.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE'.encode())
 
     def _wait_until_ready(self) -> None:
-        """It writes `ready` in its last line; a program that asks would take longer."""
+        """It writes so in its last line; a program that asks would take longer."""
         state, log = self.folder / "data" / "postmaster.pid", self.folder / "log"
         deadline = time.monotonic() + START_S
-        while not _text(state).rstrip().endswith("ready"):
+        while not _text(state).rstrip().endswith(("ready", "standby")):
             text = log.read_text() if log.exists() else ""
             if time.monotonic() > deadline or "FATAL" in text or "failed\n" in text:
                 self.__exit__()

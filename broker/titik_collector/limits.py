@@ -18,6 +18,7 @@ MAX_RECEIVERS = 50  # each has a thread; a rota is no thread
 MAX_ROTAS, MAX_ROTA = 20, 50
 MAX_SECRET_FILE = 4096  # characters
 MAX_PASSWORD_FILE = 4096  # characters
+MAX_STORE_SERVERS = 5  # each that is gone holds a collector up for some seconds
 MAX_SCHEMA = 63  # PostgreSQL cuts off what the name of one has more
 MAX_HOST = 253  # characters of a DNS name
 

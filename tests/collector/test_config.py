@@ -305,6 +305,26 @@ def test_a_store_may_be_on_a_server() -> None:
     assert Path("/etc/titik/titik") == one.beside
 
 
+def of(servers: str) -> str:
+    """A store there."""
+    return SERVER.replace("db.example/city", servers)
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        "db-1,db-2,db-3/city",
+        "db-1:5433,[fd00::1]:5433/city?target_session_attrs=read-write",
+        "/city?host=/run/a,/run/b&port=5433,5434&target_session_attrs=primary",
+        "/city?host=127.0.0.1,127.0.0.1&port=5433,5434",
+    ],
+)
+def test_a_store_may_be_on_one_of_several_servers(servers: str) -> None:
+    """Whichever takes writes."""
+    one = parse(LEAST.replace('path = "titik.db"', of(servers)))
+    assert f"postgresql://titik@{servers}" == one.store.url
+
+
 @pytest.mark.parametrize(
     ("store", "expected"),
     [
@@ -318,6 +338,14 @@ def test_a_store_may_be_on_a_server() -> None:
         ('url = "mysql://x"', "store.url: is of no engine that is known; allowed: postgresql://"),
         (SERVER.replace("@", ":x@"), "store.url: has a password in it; put it into a file of"),
         (SERVER.replace("city", "c?password=x"), "store.url: has a password in it; put it"),
+        (of("db-1,,db-3/city"), "store.url: has a comma without a host beside it; allowed: "),
+        (of("/city?host=a,"), "store.url: has a comma without a host beside it; allowed: "),
+        (of("db-1,db-2,db-1/city"), "store.url: names db-1 twice; allowed: "),
+        (of("a,b,c,d,e,f/city"), "store.url: names 6 servers; allowed: up to 5"),
+        (
+            of("a,b/city?target_session_attrs=any"),
+            "store.url: asks several servers for any, which may take no writes; leave",
+        ),
     ],
 )
 def test_a_store_is_in_one_place(store: str, expected: str) -> None:

@@ -26,7 +26,7 @@ from tests.project.sources import ROOT
 from tests.until import until
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.rollups.worker import Rollups
-from titik_collector.store import postgres, postgres_schema, settings, sqlite
+from titik_collector.store import postgres_schema, settings, sqlite
 from titik_collector.store.database import (
     Database,
     StoreBusy,
@@ -333,7 +333,7 @@ def test_a_server_that_stops_is_given_up(
     with contextlib.closing(postgres_schema.open_writer(place)) as db:
         ((backend,),) = db.execute("SELECT pg_backend_pid()")
         with monkeypatch.context() as patch, stopped(backend):
-            patch.setattr(postgres, "ANSWER_S", 0.2)
+            patch.setattr(db._raw, "answer_s", 0.2)
             with pytest.raises(StoreError, match="has not answered for"):
                 settings.number(db, "tried_ms")
         with db.transaction():

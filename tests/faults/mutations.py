@@ -267,7 +267,8 @@ MUTATIONS = {
         (
             Edit(
                 POSTGRES,
-                "            keepalives_idle=ASK_S,\n            keepalives_interval=ASK_S,\n",
+                "            keepalives_idle=patience.ask_s,\n"
+                "            keepalives_interval=patience.ask_s,\n",
                 "            keepalives=0,\n",
             ),
         ),

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from titik_collector.config.schema import FILE, SCHEMA, ConfigError, Setting, text, whole
+from titik_collector.limits import MAX_STORE_SERVERS
 
 # Unless the file says otherwise.
 SAMPLES_PER_HOUR, RUNS_PER_HOUR = 5000, 60  # taken of one router
@@ -28,7 +29,8 @@ class Store:
         Setting(
             text(1000),
             "in place of `path`: a database of PostgreSQL 15 or newer, such as"
-            ' `"postgresql://titik@db.example/city"`, without a password',
+            ' `"postgresql://titik@db.example/city"`, without a password. Of several servers, as in'
+            " `titik@db-1,db-2,db-3`, the one that takes writes is used",
         ),
     ] = None
     schema: Annotated[
@@ -114,3 +116,26 @@ def check_url(
     if url.password or "password" in parse_qs(url.query):
         remedy = f"put it into a file of mode 0600, and name that in titik.toml: {password}"
         raise ConfigError(file, key, "has a password in it", remedy)
+    _check_servers(file, url, key)
+
+
+def _check_servers(file: Path, url: SplitResult, key: str) -> None:
+    """Of several each has its name, and the one that takes writes is meant."""
+    query = parse_qs(url.query, keep_blank_values=True)
+    named = ",".join(query.get("host", ())) or url.netloc.rpartition("@")[2]
+    servers = named.split(",")
+    if len(servers) == 1:
+        return
+    form = "allowed: postgresql://USER@HOST1,HOST2:PORT2/DATABASE"
+    if "" in servers:
+        raise ConfigError(file, key, "has a comma without a host beside it", form)
+    # Of one host, ports may stand in the query.
+    if twice := [one for one in servers if servers.count(one) > 1 and "port" not in query]:
+        raise ConfigError(file, key, f"names {twice[0]} twice", form)
+    if len(servers) > MAX_STORE_SERVERS:
+        wrong = f"names {len(servers)} servers"
+        raise ConfigError(file, key, wrong, f"allowed: up to {MAX_STORE_SERVERS}")
+    asked = query.get("target_session_attrs", ["primary"])[-1]
+    if asked not in ("primary", "read-write"):
+        wrong = f"asks several servers for {asked}, which may take no writes"
+        raise ConfigError(file, key, wrong, "leave target_session_attrs out")

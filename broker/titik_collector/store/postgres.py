@@ -1,5 +1,6 @@
 """PostgreSQL: a schema of a server's database, read by many and written by the holder of its lease.
 
+Rule: where the url names several servers, a session is with the one that takes writes.
 Rule: a session writes in a transaction only, and each transaction of the writer renews the lease.
 So a holder that was stopped, and lost the lease by then, commits nothing.
 Rule: a lost connection is made again at the next statement, never inside a transaction.
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import psycopg
+from psycopg.abc import ConnDict
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
@@ -41,9 +44,6 @@ CONNECT_S = 3  # unless the url has `connect_timeout`
 # and a server that is well may be busy for some seconds.
 SILENT_S = 10
 BUSY_MS = 1000  # as on SQLite
-DEAD_MS = 15_000  # a network that takes or answers nothing for so long is gone
-ASK_S = 5  # a server that is silent for so long is asked whether it is still there
-ANSWER_S = 120  # a server that answers nothing to the writer for so long has stopped
 LEASE_S = 30  # a holder that renews nothing for so long has lost it
 AT_ONCE = 1000  # rows that a long answer brings in one message
 T = TypeVar("T")
@@ -56,6 +56,18 @@ _TYPES: dict[type, str] = {
 }
 
 
+class Patience(NamedTuple):
+    """How long it takes until a server counts as gone."""
+
+    dead_ms: int  # a network that takes or answers nothing for so long is gone
+    ask_s: int  # a server that is silent for so long is asked whether it is still there
+    answer_s: int  # a server that answers nothing to the writer for so long has stopped
+
+
+ALONE = Patience(15_000, 5, 120)
+AMONG_SEVERAL = Patience(6_000, 2, LEASE_S)  # another may have taken its place by then
+
+
 class PostgresPlace(NamedTuple):
     """Where a store is."""
 
@@ -66,11 +78,35 @@ class PostgresPlace(NamedTuple):
     def __str__(self) -> str:
         return f"{self.url} schema {self.schema}"
 
+    @property
+    def patience(self) -> Patience:
+        """With its server."""
+        return AMONG_SEVERAL if self._is_of_several() else ALONE
+
+    @property
+    def wanted(self) -> str | None:
+        """Which of its servers; None: as the url says.
+
+        libpq's `read-write` refuses each, because our sessions write where they say so alone.
+        """
+        asked = self._parts().get("target_session_attrs")
+        return "primary" if asked == "read-write" or self._is_of_several() else None
+
+    def _is_of_several(self) -> bool:
+        parts = self._parts()
+        return any("," in str(parts.get(name, "")) for name in ("host", "hostaddr"))
+
+    def _parts(self) -> ConnDict:
+        with suppress(psycopg.ProgrammingError):  # whoever connects reports it
+            return conninfo_to_dict(self.url)
+        return {}
+
 
 class _Session(psycopg.Connection[Row]):
     """A connection that ends where its server stops in the middle; libpq would wait for ever."""
 
     is_patient = True
+    answer_s = ALONE.answer_s
     silent: Callable[[str], object] = staticmethod(lambda _: None)
 
     @cached_property
@@ -83,7 +119,7 @@ class _Session(psycopg.Connection[Row]):
         if self.is_patient:
             return super().wait(gen, *args, **options)
         try:
-            return super().wait(_in_time(gen, self.silent), *args, **options)
+            return super().wait(_in_time(gen, self.answer_s, self.silent), *args, **options)
         except _Stopped:
             self.close()
             raise
@@ -94,7 +130,7 @@ class _Stopped(psycopg.OperationalError):
 
 
 def _in_time(
-    gen: Generator[Any, Any, T], silent: Callable[[str], object]
+    gen: Generator[Any, Any, T], answer_s: int, silent: Callable[[str], object]
 ) -> Generator[Any, Any, T]:
     """The same steps; psycopg asks for one every now and then, though the server is silent."""
     began = time.monotonic()
@@ -104,8 +140,8 @@ def _in_time(
         while True:
             ready = yield wanted
             now = time.monotonic()
-            if not ready and now > began + ANSWER_S:
-                raise _Stopped(f"the server has not answered for {ANSWER_S} s")
+            if not ready and now > began + answer_s:
+                raise _Stopped(f"the server has not answered for {answer_s} s")
             if not ready and now > reported + SILENT_S:
                 reported = now
                 silent(f"the server has not answered for {SILENT_S} s")
@@ -421,6 +457,7 @@ def _connected(place: PostgresPlace) -> _Session:
         # A holder that was stopped inside a transaction would keep the lease's row.
         "idle_in_transaction_session_timeout": LEASE_S * 1000,
     }
+    patience = place.patience
     try:
         raw = _Session.connect(
             place.url,
@@ -429,13 +466,15 @@ def _connected(place: PostgresPlace) -> _Session:
             password=place.password,
             connect_timeout=None if "connect_timeout" in place.url else CONNECT_S,
             application_name="titik",
-            tcp_user_timeout=DEAD_MS,
-            keepalives_idle=ASK_S,
-            keepalives_interval=ASK_S,
+            target_session_attrs=place.wanted,
+            tcp_user_timeout=patience.dead_ms,
+            keepalives_idle=patience.ask_s,
+            keepalives_interval=patience.ask_s,
             options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
         )
     except psycopg.Error as error:
         raise worded(error, place, connecting=True) from error
+    raw.answer_s = patience.answer_s
     # Else the type of a number depends on its size, and each is another statement.
     raw.adapters.register_dumper(int, Int8Dumper)
     return raw

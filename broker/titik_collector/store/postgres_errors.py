@@ -28,6 +28,10 @@ _BUGS = (
     errors.ReadOnlySqlTransaction,  # outside a transaction
     errors.InFailedSqlTransaction,  # a statement before it failed, and was reported
 )
+# What psycopg says of one of several servers.
+_TRIED = re.compile(
+    r"'?([^']*)'?, port: '?([^',]*)'?, hostaddr: (?:'[^']*'|None): (?:.* failed: )?(.*)", re.S
+)
 # By the words of a connection's error.
 _CONNECTING = (
     (
@@ -49,6 +53,12 @@ _CONNECTING = (
         marked("in psql, as postgres: GRANT CONNECT ON DATABASE {database} TO {user}"),
     ),
     ("pg_hba.conf", marked("let this machine and user in with a line of the server's pg_hba.conf")),
+    (
+        "in hot standby mode",
+        marked(
+            "no server of store.url takes writes; is one being chosen? Patroni: patronictl list"
+        ),
+    ),
     ("refused|No such file", marked("start PostgreSQL, or correct host and port of store.url")),
     (
         "timeout|timed out|not answered",
@@ -75,7 +85,7 @@ _LET_READ = marked(
 _STATING = (
     (errors.InvalidSchemaName, _OWN),
     (errors.InsufficientPrivilege, _OWN),
-    (errors.FeatureNotSupported, marked("a standby? target_session_attrs=read-write in the url")),
+    (errors.FeatureNotSupported, marked("a standby? target_session_attrs=primary in the url")),
     (errors.UndefinedTable, marked("was the schema renamed? else bring back a backup")),
     (errors.DiskFull, marked("free the disk of the server")),
 )
@@ -85,8 +95,7 @@ def worded(
     error: psycopg.Error, place: "PostgresPlace", connecting: bool = False, reads: bool = False
 ) -> StoreError:
     """With the remedy; `connecting`: there is no session yet; `reads`: it never writes."""
-    reason = " ".join(str(error).split()).removeprefix("connection failed: ")
-    reason = re.sub(r" Is the server running .*?\?", "", reason)
+    reason = "; ".join(_reasons(error))
     text = f"{place}: {reason}"
     if isinstance(error, _BUSY):
         return StoreBusy(text)
@@ -96,6 +105,18 @@ def worded(
     if isinstance(error, _BUGS):
         return Unstorable(text)
     return StoreError(text)
+
+
+def _reasons(error: psycopg.Error) -> list[str]:
+    """In a line; of several servers that were tried, each has its own."""
+    text = re.sub(r"\s*Is the server running [^?]*\?", "", str(error))
+    tried = [match.groups() for match in map(_TRIED.match, text.split("\n- host: ")[1:]) if match]
+    if not tried:
+        return [" ".join(text.split()).removeprefix("connection failed: ")]
+    return [
+        f"{host}{'' if port == 'None' else f':{port}'}: {' '.join(why.split())}"
+        for host, port, why in tried
+    ]
 
 
 def _remedy(error: psycopg.Error, reason: str, connecting: bool, reads: bool) -> str | None:

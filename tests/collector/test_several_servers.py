@@ -1,0 +1,145 @@
+"""A store on several servers; one takes writes."""
+
+import contextlib
+import logging
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+
+from tests.collector.test_command_line import says
+from tests.collector.test_server_store import city, collecting, fill
+from tests.postgres import Postgres
+from tests.until import until
+from titik_collector.config import model
+from titik_collector.notify.store_watch import StoreWatch
+from titik_collector.own_state import collector_state
+from titik_collector.store import postgres_schema, settings
+from titik_collector.store.database import Database, StoreError
+from titik_collector.store.postgres import PostgresPlace
+from titik_collector.web.city_view import watching
+
+pytestmark = pytest.mark.system
+FIND = "SELECT current_setting('unix_socket_directories')"
+
+
+class Pair(NamedTuple):
+    """A primary, and a standby that has whatever was committed there."""
+
+    primary: Postgres
+    standby: Postgres
+
+    def url(self, *folders: Path, more: str = "") -> str:
+        """Of these servers."""
+        return f"postgresql:///postgres?host={','.join(map(str, folders))}&user=titik{more}"
+
+    @property
+    def both(self) -> str:
+        """The standby is asked first."""
+        return self.url(self.standby.folder, self.primary.folder)
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Its standby acknowledges what it has written."""
+    with Postgres() as primary, Postgres(primary=primary) as standby:
+        with psycopg.connect(primary.url, autocommit=True) as db:
+            db.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            db.execute("SELECT pg_reload_conf()")
+        yield Pair(primary, standby)
+
+
+def test_the_server_that_takes_writes_is_found(pair: Pair) -> None:
+    """Wherever it is in the url, and by libpq's words for it too."""
+    folders = (pair.standby.folder, pair.primary.folder)
+    for more in ("", "&target_session_attrs=read-write"):
+        place = PostgresPlace(pair.url(*folders, more=more), "titik")
+        with contextlib.closing(postgres_schema.open_writer(place)) as db:
+            assert [(str(pair.primary.folder),)] == db.execute(FIND)
+    alone = PostgresPlace(pair.url(folders[0]), "titik")
+    with contextlib.closing(postgres_schema.open_reader(alone, "")) as db:
+        assert [(str(pair.standby.folder),)] == db.execute(FIND)  # one that was named is read
+
+
+def test_where_none_takes_writes_each_server_has_its_reason(pair: Pair, tmp_path: Path) -> None:
+    """With what an operator can do."""
+    url = pair.url(tmp_path, pair.standby.folder)
+    with pytest.raises(StoreError) as raised:
+        postgres_schema.open_writer(PostgresPlace(url, "titik"))
+    reasons = f"{tmp_path}: No such file or directory; {pair.standby.folder}: server is in hot"
+    assert f"{url} schema titik: {reasons} standby mode; no server of store.url" in str(
+        raised.value
+    )
+
+
+def test_all_go_on_with_the_server_that_was_promoted(
+    pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was committed is there. Each says once that the store is gone, and the page shows it."""
+    file = city(tmp_path / "city", f'url = "{pair.both}"')
+    fill(file)
+    config = model.load(file)
+    seen = says("history", "taman-tirosa", "--since", "2026-11-23", "--config", str(file), status=0)
+    caplog.set_level(logging.WARNING)
+    with (
+        collecting(file) as collector,
+        watching(config) as view,
+        contextlib.closing(StoreWatch(config)) as watch,
+    ):
+        assert until(lambda: stores(config) is True, True)
+        assert until(lambda: view.is_seen and view.snapshot.problem is None, True)
+        shown = view.snapshot.status
+        assert (known := watch.look()) is not None
+        pair.primary.kill()
+        assert until(lambda: stores(config) is False, True)
+        assert until(lambda: view.snapshot.problem is not None, True)
+        meanwhile = watch.look()
+        assert (shown.sites, known) == (view.snapshot.status.sites, meanwhile)
+        output = says("status", "--config", str(file), status=1)
+        assert "no server of store.url takes writes" in output
+        pair.standby.promote()
+        assert until(lambda: stores(config) is True, True)
+        assert until(lambda: view.snapshot.problem is None, True)
+        assert until(lambda: watch.look() is not known, True)
+        collector.send_signal(signal.SIGTERM)
+        _, output = collector.communicate(timeout=60)
+    assert 0 == collector.returncode
+    assert 1 == output.count("store fails") == output.count("store works again")
+    assert seen == says(
+        "history", "taman-tirosa", "--since", "2026-11-23", "--config", str(file), status=0
+    )
+    logged = [re.sub(" reason=.*", "", one.message) for one in caplog.records]
+    assert sorted(set(logged)) == sorted(logged)
+    assert {"the store cannot be read", "store cannot be read"} <= set(logged)
+
+
+def stores(config: model.Config) -> bool | None:
+    """What the collector says of itself."""
+    state = collector_state.read(config.state_files)
+    return None if state is None else state.storing
+
+
+def test_a_holder_goes_on_where_it_was(pair: Pair) -> None:
+    """Its lease came with the rest."""
+    with contextlib.closing(postgres_schema.open_writer(PostgresPlace(pair.both, "titik"))) as db:
+        with db.transaction():
+            settings.keep(db, "tried_ms", 1)
+        pair.primary.kill()
+        pair.standby.promote()
+        assert until(lambda: reads(db) == 1, True)
+        with db.transaction():
+            settings.keep(db, "tried_ms", 2)
+    place = PostgresPlace(pair.standby.url, "titik")
+    with contextlib.closing(postgres_schema.open_reader(place, "")) as db:
+        assert 2 == settings.number(db, "tried_ms")
+
+
+def reads(db: Database) -> int | None:
+    """Once it has found the new one."""
+    with contextlib.suppress(StoreError):
+        return settings.number(db, "tried_ms")
+    return None
