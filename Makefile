@@ -95,21 +95,23 @@ bench-quick: $(VENV)/.dev  ## do the benchmarks work; times are not judged
 	@sh tools/need.sh chromium mosquitto mosquitto_sub postgres openssl collectd prometheus promtool
 	@$(RUN) python -m bench.run --quick --out $(VENV)/bench-quick.json
 
-# On PostgreSQL only what has another course there.
+# On PostgreSQL only what has another course there. Three machines mostly wait for each other.
+QUICKLY = python -m tests.faults run --quick --results $(VENV)/faults-quick
 faults-quick: $(VENV)/.dev  ## is anything lost: every fault a few times (as root)
-	@sh tools/need.sh mosquitto ip nft postgres
-	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --quick --lanes 4 --results $(VENV)/faults-quick
-	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --quick --lanes 4 --results $(VENV)/faults-quick \
-		--engine postgresql --only server-kills server-cuts lost-commits stopped-collectors store-disk swizzle
+	@sh tools/need.sh mosquitto ip nft postgres etcd patroni
+	@$(RUN) PYTHONPATH=agent:broker:. sh tools/beside.sh 900 $(VENV)/faults-quick.log "$(QUICKLY) --engine cell" \
+		"$(QUICKLY) --lanes 4 && $(QUICKLY) --lanes 4 \
+		--engine postgresql --only server-kills server-cuts lost-commits stopped-collectors store-disk swizzle"
 
 faults-mutations: $(VENV)/.dev  ## break promises on purpose: each must be seen; minutes (as root)
-	@sh tools/need.sh mosquitto ip nft postgres
+	@sh tools/need.sh mosquitto ip nft postgres etcd patroni
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults mutate --results var/faults
 
 faults: $(VENV)/.dev  ## the whole fault campaign: two or three hours; a second call goes on (as root)
-	@sh tools/need.sh mosquitto ip nft postgres
+	@sh tools/need.sh mosquitto ip nft postgres etcd patroni
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --lanes 6 --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --lanes 6 --results var/faults --engine postgresql
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults run --full --results var/faults --engine cell
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults mutate --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults baseline --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults report --results var/faults

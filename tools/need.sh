@@ -24,6 +24,7 @@ for name in "$@"; do
             continue ;;
         mosquitto_*) package=mosquitto-clients ;;
         collectd) package=collectd-core ;;
+        etcd) package=etcd-server ;;
         promtool) package=prometheus ;;
         amtool) package=prometheus-alertmanager ;;
         influxd) package=influxdb ;;

@@ -18,7 +18,8 @@ from titik_collector.figures.table import KINDS, WINDOW, Amount, Extreme, Mean, 
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Held, Span
-from tools import agent_keys
+from tools import agent_keys, write_reliability
+from tools.cell import files
 from tools.contract import CHANNELS, LIMITS, MESSAGES, about, described, parts
 
 MARKED: Final = re.compile(r"(<!-- (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.S)
@@ -141,6 +142,15 @@ def _figure(name: str, kind: object) -> tuple[str, ...]:
     return ()  # part of others
 
 
+def _cell(name: str) -> str:
+    """A file of the three machines, or how long their routers had no acks."""
+    if name == "without_acks":
+        return write_reliability.without_acks(write_reliability.load())
+    (file,) = files.SHOWN.glob(f"{name}.*") if name != "hosts" else [files.SHOWN / name]
+    language = {".yml": "yaml", ".sql": "sql", ".toml": "toml"}.get(file.suffix, "")
+    return f"```{language}\n{file.read_text()}```\n"
+
+
 _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "topics": _topics,
     "limits": _limits,
@@ -152,6 +162,7 @@ _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "rooms": _rooms,
     "shed": _shed,
     "sizes": _sizes,
+    "cell": _cell,
 }
 
 

@@ -18,7 +18,15 @@ def current() -> dict[Path, str]:
     """What the files should hold now."""
     pages = [
         DOCS / f"{name}.md"
-        for name in ("alerts", "architecture", "config", "operating", "routers", "wire")
+        for name in (
+            "alerts",
+            "architecture",
+            "config",
+            "high-availability",
+            "operating",
+            "routers",
+            "wire",
+        )
     ]
     tabled = {page: tables.refreshed(page.read_text()) for page in pages}
     programs = {DOCS / "asyncapi.json": asyncapi.text(), DOCS / "openapi.json": openapi.text()}

@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.broker.running import ROOT
@@ -21,7 +22,11 @@ DROPPED = ("schedule", "processes", "time_errors_ms", "examples", "by_day")  # t
 COUNTS = ("lost", "duplicated", "phantom", "altered", "declared")
 Result = dict[str, Any]
 # The kind of results, and the name for people, of each engine.
-ENGINES = {"sqlite": ("scenarios", "SQLite"), "postgresql": ("postgresql", "PostgreSQL")}
+ENGINES = {
+    "sqlite": ("scenarios", "SQLite"),
+    "postgresql": ("postgresql", "PostgreSQL"),
+    "cell": ("cell", "three machines"),
+}
 
 HEAD = """\
 # What was tried to lose a sample, and what came of it
@@ -49,7 +54,9 @@ drained, the checker compares the store with that log:
 
 Each scenario is played with the store on SQLite and on PostgreSQL, unless a line below the table
 has a reason. On PostgreSQL it has a server of its own. The collector reaches it by TCP, which
-faults cut. The checker reads the books by the server's socket.
+faults cut. The checker reads the books by the server's socket. On three machines it is played
+where another machine takes over. They are namespaces with the files of
+[high-availability.md](high-availability.md), and each has etcd and a PostgreSQL under Patroni.
 
 The checker also computes all rollups again from nothing, which must give the same. No ack may come
 before its commit.
@@ -118,8 +125,8 @@ NOT_COVERED = """
   no disk was cut off below its file system. That a commit survives rests on SQLite with
   `synchronous=FULL`, or on the `fsync` of PostgreSQL. It also needs a disk that does not lie about
   its cache.
-- A standby of PostgreSQL that takes over, TLS to the server, and programs between collector and
-  server that share connections.
+- TLS to the server, and programs between collector and server that share connections.
+- Two machines of three that are lost, and a network between the three that is slow.
 - Real routers: no flash that wears out, no driver that hangs, no radio. `make lab` has real Wi-Fi
   in a virtual machine, without these faults.
 - Foreign processors under fault: `make foreign` runs the agent on ARM and big-endian, unharmed.
@@ -151,7 +158,7 @@ def main(arguments: list[str]) -> int:
 def load() -> Result:
     """What git keeps: a table of results for each kind."""
     kinds: Result = {"scenarios": {}, "mutations": {}, "baseline": {}, "fuzz": {}, "endurance": {}}
-    kinds |= {"month": {}, "postgresql": {}}
+    kinds |= {"month": {}, "postgresql": {}, "cell": {}}
     return kinds | (json.loads(KEPT.read_text()) if KEPT.exists() else {})
 
 
@@ -203,6 +210,10 @@ def page() -> str:
     kept = load()
     head = HEAD.replace("$CODES", _codes(kept)).replace("$SHORT", _short(kept))
     parts = [head, *(_scenarios(kept, engine) for engine in ENGINES)]
+    table = without_acks(kept)
+    parts += [
+        f"\n## Time without acks when the machine that writes ends\n\n{table}" if table else ""
+    ]
     parts += [_memory(kept, engine) for engine in ENGINES]
     parts += [_mutations(kept), _baseline(kept)]
     parts += [_fuzz(kept), _endurance(kept), _month(kept), NOT_COVERED]
@@ -245,11 +256,15 @@ def _codes(kept: Result) -> str:
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = _rows(head, rows)
+    return f"\n## {title}\n\n{lines}" if lines else ""
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Empty where there are none."""
     lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
-    if not lines:
-        return ""
     rule = "|" + "---|" * len(head)
-    return f"\n## {title}\n\n" + "\n".join(["| " + " | ".join(head) + " |", rule, *lines]) + "\n"
+    return "\n".join(["| " + " | ".join(head) + " |", rule, *lines]) + "\n" if lines else ""
 
 
 def _cell(value: object) -> str:
@@ -284,6 +299,8 @@ def _scenarios(kept: Result, engine: str) -> str:
 
 def _elsewhere(engine: str) -> str:
     """What is not played on this engine, by reason."""
+    if engine == "cell":
+        return "\nAll other scenarios have one server, or none.\n"
     names: dict[str, list[str]] = {}
     for (name, other), reason in ELSEWHERE.items():
         if other == engine:
@@ -312,6 +329,17 @@ def _scenario(name: str, engine: str, result: Result) -> Sequence[object]:
         f"`--{result['length']}{'' if engine == 'sqlite' else f' --engine {engine}'}"
         f" --only {name} --seed {result['seed']}`",
     )
+
+
+def without_acks(kept: Result) -> str:
+    """How long routers waited for another machine."""
+    rows = [
+        (f"`{name}`", kind, len(took), min(took), median(took), max(took), _code(result))
+        for name, result in kept["cell"].items()
+        for kind, took in sorted(result["figures"].get("without_acks_s", {}).items())
+    ]
+    head = ("scenario", "killed", "times", "shortest s", "median s", "longest s", "code")
+    return _rows(head, rows)
 
 
 def _code(result: Result | None) -> str:

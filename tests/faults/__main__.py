@@ -25,12 +25,17 @@ from tests.faults.engines import Engine, Sqlite
 from tests.faults.nemesis import as_json, digest
 from tests.faults.scenarios import ELSEWHERE, SCENARIOS, played
 from tests.faults.server import Server
+from tests.faults.three_machines import ThreeMachines
 from tests.faults.trial import Trial
 from tests.faults.world import commit, tested
 from tools import write_reliability
 
 INSIDE = "TITIK_FAULTS_INSIDE"
-ENGINES: Mapping[str, Callable[[], Engine]] = {"sqlite": Sqlite, "postgresql": Server}
+ENGINES: Mapping[str, Callable[[], Engine]] = {
+    "sqlite": Sqlite,
+    "postgresql": Server,
+    "cell": ThreeMachines,
+}
 COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "mutate": mutations.main,
     "baseline": baseline.main,

@@ -22,7 +22,7 @@ from tests.broker.running import ROOT
 from tests.faults.world import commit, tested
 
 LANES = 2
-FOLDERS = ("agent", "broker", "tests", "tools")
+FOLDERS = ("agent", "broker", "deploy", "tests", "tools")
 PATIENCE_S = 600  # far above any scenario at a small count
 
 
@@ -61,6 +61,7 @@ class Mutation:
 HASTE = Edit("tests/faults/world.py", "\nPATIENCE_S = 120.0\n", "\nPATIENCE_S = 40.0\n")
 
 POSTGRES = "broker/titik_collector/store/postgres.py"
+PATRONI = "deploy/high-availability/patroni.yml"
 INGEST = "broker/titik_collector/ingest/ingest.py"
 SAVE = """\
         saved = self._save()
@@ -273,6 +274,22 @@ MUTATIONS = {
             ),
         ),
         "postgresql",
+    ),
+    "late-standby": Mutation(
+        "the primary answers a COMMIT that no standby has",
+        "primary-kills",
+        3,
+        r"acked and not there",
+        (Edit(PATRONI, "synchronous_mode: true", "synchronous_mode: false"),),
+        "cell",
+    ),
+    "own-disk-is-enough": Mutation(
+        "the collector asks for a COMMIT that the primary alone has",
+        "primary-kills",
+        3,
+        r"acked and not there",
+        (Edit(POSTGRES, '"synchronous_commit": "on"', '"synchronous_commit": "local"'),),
+        "cell",
     ),
 }
 

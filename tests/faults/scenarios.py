@@ -16,6 +16,7 @@ from tests.faults.fleet import fleet_return
 from tests.faults.intruders import attacks
 from tests.faults.nemesis import RULES, Fault
 from tests.faults.power import never_synced, power_cuts
+from tests.faults.primaries import primary_kills
 from tests.faults.queues import collector_restarts, queued_broker_kill
 from tests.faults.servers import (
     broker_restarts,
@@ -124,6 +125,9 @@ class Scenario:
 
 NO_STORE = "their point is not the store, which they hardly touch"
 NO_SERVER = "a file has no server; the kernel ends its lease with its holder"
+NO_STANDBY = "there is no machine that could take over"
+ONE_IS_ENOUGH = "three machines are no other engine"
+ON_CELL = ("primary-kills",)
 # Why a scenario is not played on an engine.
 ELSEWHERE = {
     ("spool-damage", "postgresql"): NO_STORE,
@@ -134,6 +138,7 @@ ELSEWHERE = {
         (name, "sqlite"): NO_SERVER
         for name in ("server-kills", "server-cuts", "lost-commits", "stopped-collectors")
     },
+    **{(name, engine): NO_STANDBY for name in ON_CELL for engine in ("sqlite", "postgresql")},
 }
 
 
@@ -248,7 +253,12 @@ SCENARIOS = {
         stopped_collectors, 2, 40, "P0 27",
         "A collector stands still until another has its lease, and then goes on.",
     ),
+    "primary-kills": Scenario(
+        primary_kills, 3, 20, "P0 22, 24",
+        "The machine that writes the store is killed under load, and another one takes over.",
+    ),
 }  # fmt: skip
+ELSEWHERE |= {(name, "cell"): ONE_IS_ENOUGH for name in SCENARIOS if name not in ON_CELL}
 
 
 def played(engine: str) -> list[str]:

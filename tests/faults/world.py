@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -87,6 +88,7 @@ class Witness(threading.Thread):
         self.seen = 0
         self.ahead: list[str] = []
         self.last: dict[str, bytes] = {}  # the newest ack of each router
+        self._when: list[float] = []  # each was seen
         self.forged: set[bytes] = set()  # by the nemesis: no word of the collector's
         self._city = city
         self._over = threading.Event()
@@ -106,6 +108,11 @@ class Witness(threading.Thread):
         self._over.set()
         self.join(20)
 
+    def longest_gap_s(self, since: float) -> float:
+        """The longest time without acks, which began before that moment of time or after it."""
+        gaps = [(two, two - one) for one, two in pairwise(self._when)]
+        return max((gap_s for end, gap_s in gaps if end > since), default=0.0)
+
     def _listen(self, client: Client) -> None:
         while not self._over.is_set() and client.lost.empty():
             try:
@@ -118,6 +125,7 @@ class Witness(threading.Thread):
         if payload in self.forged:
             return
         self.seen += 1
+        self._when.append(time.monotonic())
         self.last[router] = payload
         committed = self._settled(router)
         for run, acked in json.loads(payload)["runs"].items():
@@ -463,6 +471,8 @@ TESTED = (
     "tests/faults",
     "tests/system",
     "tests/wire",
+    "tools/cell",
+    "deploy/high-availability",
 )
 PLAYED = ("tests/system/test_order.py", "tests/wire/test_hostile.py")  # other tests take no part
 # What only the page loads. No scenario starts it, so a change there makes no result an old one.

@@ -26,18 +26,19 @@ PAGES = [
     ROOT / name
     for name in (
         "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/config.md",
-        "docs/integrations.md", "docs/operating.md", "docs/privacy.md", "docs/routers.md",
-        "docs/web.md", "docs/wire.md", "docs/words.md",
+        "docs/high-availability.md", "docs/integrations.md", "docs/operating.md",
+        "docs/privacy.md", "docs/routers.md", "docs/web.md", "docs/wire.md", "docs/words.md",
     )
 ]  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
-    "apk", "apt-get", "cd", "cp", "curl", "docker", "echo", "export", "git", "journalctl",
-    "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "opkg", "opkg-key", "pip",
-    "python", "python3", "rm", "scp", "sed", "service", "sh", "split", "sqlite3", "ssh", "sudo",
-    "systemctl", "uci", "usign", "wget",
+    "apk", "apt-get", "cd", "cp", "curl", "docker", "echo", "etcdctl", "export", "git",
+    "journalctl", "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "opkg",
+    "opkg-key", "patronictl", "pip", "python", "python3", "rm",
+    "scp", "sed", "service", "sh", "split", "sqlite3", "ssh", "sudo",
+    "systemctl", "tee", "uci", "usign", "wget",
 }  # fmt: skip
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 

@@ -16,7 +16,8 @@ ROWS = [
 TRIED = {row[0]: row[2] for row in ROWS}
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 NOT_RUN = "not run here"
-OUR_OWN = {"linux", "openwrt"}  # the folders with which Titik itself is put onto a machine
+# The folders with which Titik itself is put onto a machine.
+OUR_OWN = {"high-availability", "linux", "openwrt"}
 
 
 def link(title: str) -> str:

@@ -1,0 +1,3 @@
+-- once, on the primary: sudo -u postgres psql -f city.sql
+CREATE ROLE titik LOGIN PASSWORD 'CITY-PASSWORD';
+CREATE DATABASE city OWNER titik;
