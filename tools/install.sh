@@ -60,6 +60,7 @@ make_program() {
             extras=server,notify
             ! grep -qs '^ *url *=' "$CITY" || extras=$extras,postgres
             ! grep -qs '^ *recipient *=' "$CITY" || extras=$extras,backup
+            [ ! -e "${CITY%/*}/litestream.yml" ] || extras=$extras,litestream
             what="[$extras]"
             ;;
         *) what= ;;
@@ -90,23 +91,28 @@ make_unit() {
     manage try-restart titik-collector.service titik-web.service titik-notify.service titik-agent.service
 }
 
-# A city whose units are of an earlier version gets the weekly look into its newest backup.
+# A city whose units are of an earlier version gets those that are new.
 add_units() {
     timer=$UNITS/titik-backup.timer
-    if [ ! -e "$CITY" ] || [ ! -L "$timer" ] || [ -e "$UNITS/titik-backup-verify.timer" ]; then
-        return 0
-    fi
+    [ -e "$CITY" ] && [ -L "$timer" ] || return 0
+    new=
+    for unit in titik-backup-verify.timer titik-litestream.service; do
+        [ -e "$UNITS/$unit" ] || new="$new $unit"
+    done
+    [ -n "$new" ] || return 0
     folder=$(dirname "$(readlink -f "$timer")")
     broker=${folder%/systemd}
     "$BIN/titik" broker init "$broker" --config "$CITY" >/dev/null || true
-    if [ ! -e "$folder/titik-backup-verify.timer" ]; then
-        echo "for a weekly look into a backup: titik broker init $broker --config $CITY" >&2
-        return 0
-    fi
-    systemctl link "$folder"/titik-backup-verify.*
-    systemctl enable titik-backup-verify.timer
-    manage daemon-reload
-    manage start titik-backup-verify.timer
+    for unit in $new; do
+        if [ -e "$folder/$unit" ]; then
+            systemctl link "$folder/${unit%.*}".*
+            systemctl enable "$unit"
+            manage daemon-reload
+            manage start "$unit"
+        elif [ "$unit" = titik-backup-verify.timer ]; then
+            echo "for a weekly look into a backup: titik broker init $broker --config $CITY" >&2
+        fi
+    done
 }
 
 remove() {

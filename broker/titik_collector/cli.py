@@ -27,6 +27,10 @@ COMMANDS = {
     "collect": ("collect.collect_command", "Run the collector until a signal stops it."),
     "db": ("database.db", "Look after the store."),
     "demo": ("demo.demo", "Broker, collector, this machine's agent and ten hotspots, live."),
+    "drill": (
+        "drill.drill_command",
+        "Play the loss of the city's machine: another one takes over, and what is lost is counted.",
+    ),
     "engineer": ("engineer.engineer", "Read-only users of the broker."),
     "events": (
         "events.events_command",

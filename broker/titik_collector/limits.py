@@ -189,3 +189,5 @@ MAX_STANDING = 1000  # alerts that one request posts again; 1 kB each
 # Packages for routers, which have 16 MB of flash.
 MAX_PACKAGE = 32 << 20  # bytes
 MAX_CONTROL = 64 << 10  # bytes that a package says of itself
+
+MAX_DRILL_ROUTERS = 500  # each has a certificate of its own, and all are one process

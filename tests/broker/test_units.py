@@ -23,6 +23,7 @@ UNITS = (
     "titik-backup.timer",
     "titik-broker.service",
     "titik-collector.service",
+    "titik-litestream.service",
     "titik-notify.service",
     "titik-public.service",
     "titik-renew.service",
@@ -181,6 +182,24 @@ def test_the_public_page_is_off_until_somebody_enables_it(tmp_path: Path) -> Non
         value(unit, key) for key in ("StateDirectory", "StateDirectoryMode", "UMask")
     )
     assert "ReadWritePaths" not in unit.read_text()
+
+
+def test_the_store_is_shipped_where_that_is_configured(tmp_path: Path) -> None:
+    """By the collector's user, to what is mounted; without the file systemd skips the unit."""
+    written(tmp_path)
+    unit = tmp_path / "titik-litestream.service"
+    assert ("titik", "/etc/titik/litestream.yml") == tuple(
+        value(unit, key) for key in ("User", "ConditionPathExists")
+    )
+    assert value(unit, "ExecStart").endswith("replicate -config /etc/titik/litestream.yml")
+    paths = ['"/var/lib/titik city"', "-/mnt -/srv"]
+    assert paths == re.findall(r"^ReadWritePaths=(.*)$", unit.read_text(), re.M)
+
+
+def test_a_store_on_a_server_is_not_shipped(tmp_path: Path) -> None:
+    """Its server has an archive of its own."""
+    names = [one.name for one in written(tmp_path, on_server=True)]
+    assert "titik-litestream.service" not in names
 
 
 def test_who_reports_that_it_lives_is_watched(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ PAGES = [
     for name in (
         "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/config.md",
         "docs/high-availability.md", "docs/integrations.md", "docs/operating.md",
-        "docs/privacy.md", "docs/routers.md", "docs/web.md", "docs/wire.md", "docs/words.md",
+        "docs/privacy.md", "docs/routers.md", "docs/standby.md", "docs/web.md", "docs/wire.md",
+        "docs/words.md",
     )
 ]  # fmt: skip
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)

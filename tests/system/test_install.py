@@ -136,10 +136,13 @@ def test_every_unit_works_as_its_user(machine: Machine) -> None:
     output = machine.says(f"titik broker init {BROKER} --host localhost {TOML}")
     assert "install:  systemctl link" in output
     install_units(machine, output)
-    # Of a version before: an upgrade gives the city what looks into its backups.
-    machine.says(f"rm /etc/systemd/system/titik-backup-verify.* {BROKER}/systemd/*-verify.*")
+    # Of a version before: an upgrade gives the city what looks into backups, and what ships.
+    old = "titik-backup-verify.* titik-litestream.service"
+    machine.says(f"cd /etc/systemd/system; rm {old}")
+    machine.says(f"cd {BROKER}/systemd; rm {old}")
     machine.says("make -C /root/titik install")
     machine.says("test -L /etc/systemd/system/titik-backup-verify.timer")
+    machine.says("test -L /etc/systemd/system/titik-litestream.service")
     machine.says("test -L /etc/systemd/system/timers.target.wants/titik-backup-verify.timer")
     assert "" == machine.says("systemd-analyze verify --man=no /etc/systemd/system/titik-*")
     enrolled(machine)

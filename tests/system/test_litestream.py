@@ -1,4 +1,4 @@
-"""The store beside Litestream, which copies each few seconds: docs/operating.md has the lines."""
+"""The store beside Litestream, which copies each few seconds: docs/standby.md has the lines."""
 
 import os
 import re
@@ -34,7 +34,7 @@ while True:
 
 def configured(folder: Path) -> Path:
     """The file that the document has, for this city and a folder here."""
-    text = (ROOT / "docs/operating.md").read_text()
+    text = (ROOT / "docs/standby.md").read_text()
     (found,) = re.findall(r"```yaml\n(dbs:.*?)```", text, re.S)
     found = found.replace("/var/lib/titik/store/titik.db", str(folder / "city/db"))
     (folder / "litestream.yml").write_text(found.replace("/mnt/other/titik", str(folder / "copy")))

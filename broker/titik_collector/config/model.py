@@ -74,6 +74,8 @@ INTERVAL_S, FIRST_WAIT_S, SPEED, SEED = 30.0, 40.0, 1.0, 1  # of a simulation
 # Of the demo, whose simulated day passes in 48 minutes.
 DEMO_INTERVAL_S, DEMO_FIRST_WAIT_S, DEMO_SPEED = 5, 1.0, 30.0
 DEMO_PAST_DAYS = 35  # so that a month is whole
+# Of a drill, which ends in a minute or two.
+DRILL_SOURCE, DRILL_ROUTERS, DRILL_BEFORE_S, DRILL_INTERVAL_S = "backup", 5, 15.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,25 @@ class SampleTotals(NamedTuple):
     in_spool: int
 
 
+class RunTotals(NamedTuple):
+    """The same of one run, as far as it is settled."""
+
+    stored: int
+    refused: int
+    lost: int
+
+    @property
+    def settled(self) -> int:
+        """What no router has to send again."""
+        return self.stored + self.refused + self.lost
+
+
+def by_run(db: Database) -> dict[str, RunTotals]:
+    """Of a store with few runs, each by its name."""
+    rows = db.execute("SELECT run, stored, refused, lost FROM v_conservation").fetchall()
+    return {str(run): RunTotals(*counts) for run, *counts in rows}
+
+
 def findings(db: Database) -> list[str]:
     """What is wrong, in words; an empty list when all is well. At most MAX_FINDINGS."""
     found: list[str] = []

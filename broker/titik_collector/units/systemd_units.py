@@ -42,6 +42,8 @@ ENABLED = (
     "titik-broker titik-collector titik-web titik-notify titik-renew.timer titik-backup.timer"
     " titik-backup-verify.timer"
 )
+SHIPPING = "titik-litestream.service"
+LITESTREAM = "litestream.yml"  # beside titik.toml: only then something is shipped
 LOW_PORTS = 1024  # below, only who may bind them
 
 _SERVICE = """\
@@ -158,7 +160,8 @@ def find(broker: Mosquitto, config: Path) -> Layout | None:
 
 def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
     """Every unit by its name."""
-    return {
+    shipping = {} if place.store is None else {SHIPPING: _shipping(place)}
+    return shipping | {
         "titik-broker.service": _broker(place, broker),
         COLLECTOR: _collector(place, broker),
         "titik-web.service": _web(place),
@@ -377,6 +380,30 @@ def _verify(place: Layout) -> str:
     )
 
 
+def _shipping(place: Layout) -> str:
+    """Where the operator has written what is to be shipped; elsewhere it is skipped.
+
+    It writes beside the store, as the collector's user, and below what is mounted for copies.
+    """
+    file = place.config.with_name(LITESTREAM)
+    path = f"PATH={place.program.parent}:/usr/local/bin:/usr/bin:/bin"
+    return _service(
+        "ship the store every few seconds",
+        place.collector_user,
+        f"/usr/bin/env {_word(path)} litestream replicate -config {_quoted(file)}",
+        "Restart=always",
+        "RestartSec=10",
+        "CPUWeight=50",
+        _memory(MAX_COLLECTOR_MEMORY),
+        f"TasksMax={MAX_COLLECTOR_TASKS}",
+        *_store_folder(place),
+        "ReadWritePaths=-/mnt -/srv",
+        after=f" titik-collector.service\nConditionPathExists={_quoted(file)}",
+        install=_INSTALL,
+        umask=_SHARED,
+    )
+
+
 def _store_folder(place: Layout) -> list[str]:
     """To write in; none where the store is on a server."""
     if place.store is None:
@@ -416,7 +443,7 @@ def _replace(folder: Path, new: dict[str, str]) -> list[str]:
         return []
     return [
         f"install:  systemctl link {shlex.quote(str(folder))}/*; systemctl daemon-reload;"
-        f" systemctl enable --now {ENABLED}"
+        f" systemctl enable --now {ENABLED}{f' {SHIPPING}' if SHIPPING in new else ''}"
     ]
 
 

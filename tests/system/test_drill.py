@@ -1,0 +1,72 @@
+"""`titik drill`: a city's machine is lost, and another one takes over."""
+
+import os
+import re
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+
+from titik_collector.cli import titik
+from titik_collector.simulation import drill_machines
+
+pytestmark = pytest.mark.system
+
+NOT_SHIPPED = 20  # samples of two seconds; a backup would lack 50
+QUICK = ("--routers", "2", "--for", "2", "--interval", "0.2", "--first-wait", "0.5")
+
+
+def played(*words: str) -> Result:
+    """A drill of a few seconds."""
+    return CliRunner().invoke(titik, ["drill", *QUICK, *words])
+
+
+def number(name: str, output: str) -> int:
+    """What the summary says of it."""
+    (found,) = re.findall(rf"{name}:? (\d+)", output)
+    return int(found)
+
+
+def test_what_was_not_shipped_and_is_on_no_router_is_lost() -> None:
+    """The backup is two seconds old, and these routers forget: the drill reports it."""
+    done = played("--forgetting")
+    assert "every router is acknowledged again" in done.output, done.output
+    lost, behind = number("lost", done.output), number("what was shipped", done.output)
+    assert (1, True, True) == (done.exit_code, lost > 0, behind > 0)
+    assert (0, 0) == (number("counted twice", done.output), number("in spool", done.output))
+    assert [] == left()
+
+
+@pytest.mark.long
+def test_what_is_shipped_all_the_time_comes_back(tmp_path: Path) -> None:
+    """By Litestream; its logs are there to be read."""
+    done = played("--from", "litestream", "--for", "5", "--logs", str(tmp_path / "logs"))
+    assert "litestream restore" in done.output, done.output
+    assert number("lost", done.output) < NOT_SHIPPED
+    assert "replicating to" in (tmp_path / "logs/machine-A-litestream.log").read_text()
+
+
+def test_a_drill_without_rights_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is made."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    done = played()
+    assert (1, "Error: machines in namespaces need root: sudo titik drill\n") == (
+        done.exit_code,
+        done.output,
+    )
+
+
+def test_a_program_that_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the package that has it."""
+    monkeypatch.setattr(drill_machines, "_path", list)
+    assert "Error: ip is missing: apt-get install iproute2\n" == played().output
+
+
+def left() -> list[str]:
+    """Processes of a drill that go on."""
+    return [
+        " ".join(one.info["cmdline"])
+        for one in psutil.process_iter(["cmdline"])
+        if any("titik-drill-" in word for word in one.info["cmdline"] or ())
+    ]
