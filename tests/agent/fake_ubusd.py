@@ -118,6 +118,7 @@ class FakeUbusd:
         self.given: list[dict[str, Any]] = []  # the arguments of each call
         self.invocations: list[bytes] = []  # the messages of those calls
         self.connections = 0
+        self.lookups: list[str] = []  # patterns
         self.answers: list[int] = []  # statuses that clients gave to notifications
         self._objects: dict[int, _Object] = {}
         self._clients: dict[int, _Client] = {}
@@ -285,6 +286,7 @@ class FakeUbusd:
 
     def _lookup(self, client: _Client, message: UbusMessage) -> int:
         pattern = message.text(ubus.ATTR_OBJPATH)
+        self.lookups.append(pattern)
         found = {
             identity: each
             for identity, each in self._objects.items()

@@ -1,6 +1,7 @@
 """BSSes and radios of an OpenWrt router, from a hostapd behind a fake ubusd on a real socket."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,6 +45,7 @@ class Router:
             Tracker(lambda: self.seconds),
             self.sketch,
             paths=[path],
+            monotonic=lambda: time.monotonic() + self.seconds,
         )
 
     def serve(self, path: str, clients: Any, status: Any = None) -> int:
@@ -386,6 +388,57 @@ def test_after_wifi_reload_the_new_objects_are_read(router: Router) -> None:
     assert ("phy0-ap0", 2) == (bss.ifname, bss.clients)
     router.ubusd.notify(AP0, "sta-authorized", {"address": "02:00:5e:00:53:09"})
     assert router.source.pump()
+
+
+def test_a_quiet_router_is_asked_for_its_clients_alone(router: Router) -> None:
+    """No connection is opened and nothing is looked up, because events say what came or went."""
+    router.serve(AP0, clients(client(1)))
+    router.read()
+    router.read()
+    before = router.ubusd.connections, len(router.ubusd.lookups)
+    assert [1, 1, 1] == [router.read_one().clients for _ in range(3)]
+    assert before == (router.ubusd.connections, len(router.ubusd.lookups))
+
+
+def test_what_no_event_says_is_found_in_the_end(router: Router) -> None:
+    """An ACL that is read again shows objects that were there before."""
+    router.serve(AP0, clients(client(1)))
+    router.ubusd.allows = lambda _user, path, _method: path == AP0
+    router.serve(AP1, clients(client(2)))
+    for _ in range(2):
+        router.read()
+    router.ubusd.allows = lambda *_: True
+    assert 1 == len(router.read())
+    router.seconds += hostapd_ubus.LOOKUP_S
+    assert 2 == len(router.read())
+
+
+def test_a_reload_behind_a_flood_is_not_missed(router: Router) -> None:
+    """A read hears a piece of what came; what waits behind it may be the end of a BSS."""
+    router.serve(AP0, clients(client(1)))
+    router.serve(AP1, clients(client(2)))
+    for _ in range(2):
+        router.read()
+    address = {"address": "02:00:5e:00:53:01"}
+    router.ubusd.notify(AP0, "probe", address, times=400)
+    router.ubusd.remove(AP1)
+    assert [1] == router.counts()
+
+
+def test_an_answer_that_comes_too_late_costs_the_connection(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next read has one of its own, and looks up what is there."""
+    router.serve(AP0, clients(client(1)))
+    router.ubusd.add(AP1, {"get_clients": hang})
+    with monkeypatch.context() as short:
+        short.setattr(hostapd_ubus, "CALL_S", 0.1)
+        router.counts()
+    before = router.ubusd.connections, len(router.ubusd.lookups)
+    router.ubusd.remove(AP1)
+    assert [1] == router.counts()
+    connections, lookups = before
+    assert (connections + 1, lookups + 1) == (router.ubusd.connections, len(router.ubusd.lookups))
 
 
 def test_the_clients_of_a_bss_that_is_gone_are_forgotten(router: Router) -> None:

@@ -175,16 +175,17 @@ class Ubus:
         arguments += text_member(b"pattern", pattern)
         self.call(EVENTS_OBJECT, "register", deadline, arguments)
 
-    def pump(self) -> None:
-        """Handle what has come in, without blocking, at most PUMP_BYTES of it."""
+    def pump(self) -> bool:
+        """Handle what has come in, without blocking, at most PUMP_BYTES; False: more may wait."""
         if self._socket is None:
-            return
+            return True
         self._socket.settimeout(0)
         try:
-            self._fill(PUMP_BYTES)
+            size = self._fill(PUMP_BYTES)
         except BlockingIOError:
-            return
+            return True
         self._handle_buffered()
+        return size < PUMP_BYTES
 
     def _listener(self, deadline: float) -> int:
         """Our nameless object, to which notifications are addressed."""
@@ -240,7 +241,7 @@ class Ubus:
                 self._fill(READ_BYTES if len(self._buffer) > PUMP_BYTES else PUMP_BYTES)
         return message
 
-    def _fill(self, limit: int) -> None:
+    def _fill(self, limit: int) -> int:
         assert self._socket is not None
         try:
             chunk = self._socket.recv(limit)
@@ -251,6 +252,7 @@ class Ubus:
         if not chunk:
             raise self._broken("ubusd closed the connection")
         self._buffer += chunk
+        return len(chunk)
 
     def _next_message(self) -> UbusMessage | None:
         """Take one message from the buffer, None if there is no whole one."""

@@ -1,7 +1,8 @@
 """The BSSes of an OpenWrt router, as its hostapd reports them over ubus.
 
-Rule: objects are looked up at every read: after `wifi reload` they have new ids, and none may be
-counted that is gone.
+Rule: after `wifi reload` objects have new ids, and none may be counted that is gone. So they are
+looked up at every read, unless ubusd would have reported each that came or went. Then it is every
+LOOKUP_S.
 Rule: a BSS whose clients cannot be read has no count, so the router has no total. The same holds
 for one that ubusd lost and hostapd has not registered again.
 Rule: no visible object at all is a failure, unless the same ACL shows us another object: then Wi-Fi
@@ -9,10 +10,10 @@ is off.
 Rule: an answer is waited for no longer than its BSS's share of the time left, so that one that
 hangs costs no other.
 
-Two connections. One for each read, for questions, so that nothing of an earlier read is left in it.
-One that stays, for events; its subscriptions are renewed at every read. hostapd's probe, auth and
-assoc events are requests, and arrive because events cannot be chosen. We never ask it to wait for
-our answer to them (`notify_response`).
+Two connections. One for questions: where an answer did not come or made no sense it is closed, so
+that nothing is left for the next read. One for events; what is new is subscribed to at every read.
+hostapd's probe, auth and assoc events are requests, and arrive because events cannot be chosen. We
+never ask it to wait for our answer to them (`notify_response`).
 """
 
 import logging
@@ -39,6 +40,7 @@ from titik_wire.messages import Bss
 log = logging.getLogger(__name__)
 
 CALL_S = 1.0  # for one answer; hostapd takes about a millisecond
+LOOKUP_S = 300.0  # an ACL may show more objects, which no event says
 # After ubusd was restarted, hostapd tries to reach it each second, and has most BSSes back at once.
 REGISTERED_S = 60.0
 
@@ -68,6 +70,10 @@ class HostapdUbus(BssSection):
         self._questions = Ubus(paths, monotonic=monotonic)
         self._events = Ubus(paths, on_event=self._hear, monotonic=monotonic)
         self._subscribed: dict[str, int] = {}
+        self._listens = False  # to objects that come and go
+        self._objects: dict[str, int] = {}  # as looked up; empty: something came or went since
+        self._lookup_at = 0.0
+        self._is_late = False  # an answer may come that nobody waits for
         self._known: frozenset[str] = frozenset()  # BSSes of the last read
         self._missed: frozenset[str] = frozenset()  # of them, lost with ubusd, perhaps to return
         self._missed_until = 0.0
@@ -81,14 +87,20 @@ class HostapdUbus(BssSection):
     def read(self) -> tuple[Bss, ...] | None:
         """Empty: Wi-Fi is off. None: hostapd serves wires alone."""
         self._statuses = None
+        self._is_late = False
         end = self._monotonic() + READ_S
         try:
-            self._questions.open(self._by(end))
+            with suppress(UbusError):  # that ubusd was restarted shows here
+                self._questions.pump()
+            if not self._questions.is_open:
+                self._questions.open(self._by(end))
             return self._read_all(end)
         except UbusError as error:
+            self._doubt(error)
             raise SourceError(f"ubus: {error}") from error
         finally:
-            self._questions.close()
+            if self._is_late:
+                self._questions.close()
 
     def filenos(self) -> tuple[int, ...]:
         fileno = self._events.fileno()
@@ -103,10 +115,11 @@ class HostapdUbus(BssSection):
         return self._take_changed()
 
     def close(self) -> None:
+        self._questions.close()
         self._events.close()
 
     def _read_all(self, end: float) -> tuple[Bss, ...] | None:
-        objects = self._lookup(end)
+        objects = self._present(end)
         self._follow(objects, end)
         self._changed = False  # whatever it was, the clients are counted only now
         missed = self._missing(objects)
@@ -131,6 +144,25 @@ class HostapdUbus(BssSection):
         self._statuses = tuple(statuses)
         return tuple(bsses) if bsses or not objects else None
 
+    def _present(self, end: float) -> dict[str, int]:
+        """Object ids by interface, looked up where one may have come or gone unheard."""
+        is_heard = self._hear_all() and self._listens
+        now = self._monotonic()
+        if not (is_heard and self._objects and now < self._lookup_at and not self._missed):
+            self._objects = {}
+            objects = self._lookup(end)
+            if not is_heard:
+                return objects
+            self._objects, self._lookup_at = objects, now + LOOKUP_S
+        return self._objects
+
+    def _hear_all(self) -> bool:
+        """Whether all that ubusd has sent by now is heard."""
+        try:
+            return self._events.pump() and self._events.is_open
+        except UbusError:  # that ubusd was restarted shows here
+            return False
+
     def _lookup(self, end: float) -> dict[str, int]:
         """Object ids by interface."""
         found = self._questions.lookup(_PREFIX + "*", self._by(end))
@@ -154,6 +186,7 @@ class HostapdUbus(BssSection):
         try:
             return parse_clients(self._questions.call(objid, "get_clients", by))
         except UbusError as error:
+            self._doubt(error)
             failures.append(error)
             return None
 
@@ -163,8 +196,15 @@ class HostapdUbus(BssSection):
             reply = self._questions.call(objid, "get_status", by)
             return parse_status(ifname, reply)
         except UbusError as error:
+            self._doubt(error)
             log.debug("get_status failed ifname=%s reason=%s", ifname, error)
             return None
+
+    def _doubt(self, error: UbusError) -> None:
+        """What was refused may be gone; without an answer, one may still come."""
+        self._objects = {}
+        if not isinstance(error, UbusRefused):
+            self._is_late = True
 
     def _answered(self, ifname: str, clients: Clients | None, status: BssStatus | None) -> Bss:
         known = status or BssStatus(ifname)
@@ -178,8 +218,6 @@ class HostapdUbus(BssSection):
 
     def _follow(self, objects: dict[str, int], end: float) -> None:
         """Subscribe to the objects that are new. Without events, samples come at their interval."""
-        with suppress(UbusError):  # that ubusd was restarted shows here, where nothing is new
-            self._events.pump()
         try:
             refusal = self._subscribe(objects, end)
         except UbusError as error:
@@ -195,10 +233,12 @@ class HostapdUbus(BssSection):
         refusal = ""
         if not self._events.is_open:
             self._miss()
+            self._listens = False
             self._events.open(self._by(end))
             self._subscribed = {}
             try:
                 self._events.listen("ubus.object.*", self._by(end))
+                self._listens = True
             except UbusRefused as error:
                 refusal = f"ubus.object.*: {error}"
         kept = {name: i for name, i in self._subscribed.items() if objects.get(name) == i}
@@ -221,9 +261,10 @@ class HostapdUbus(BssSection):
         try:
             if event.name in _OBJECT_EVENTS:
                 (path,) = event.data.pick(b"path")
-                self._changed |= isinstance(path, str) and path.startswith(_PREFIX)
+                if isinstance(path, str) and path.startswith(_PREFIX):
+                    self._changed, self._objects = True, {}
             elif event.name == "unsubscribed":
-                self._changed = True
+                self._changed, self._objects = True, {}
             elif event.name == "sta-authorized" or event.name in _LEFT:
                 (address,) = event.data.pick(b"address")
                 self._hear_client(event.name, address if isinstance(address, str) else "")
