@@ -145,7 +145,6 @@ clean:  ## remove environments and caches; data in var/ stays
 
 $(VENV)/.demo $(VENV)/.dev: pyproject.toml setup.py
 	@sh tools/environment.sh $(VENV) $(subst $(VENV)/.,,$@)
-	@touch $@
 
 node_modules/.package-lock.json: package-lock.json
 	@sh tools/need.sh node npm

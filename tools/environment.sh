@@ -7,6 +7,14 @@ case "$2" in
     dev) extras=server,notify,backup,postgres,probe,report,dev ;;
 esac
 
+# Two of make at once: the second waits for the first, and finds it done.
+mkdir -p "$(dirname "$dir")"
+exec 9>"$dir.lock"
+! command -v flock >/dev/null || flock 9
+if [ -e "$dir/.$2" ] && [ -z "$(find pyproject.toml setup.py -newer "$dir/.$2")" ]; then
+    exit 0
+fi
+
 usable() {
     "$1" -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' 2>/dev/null
 }
@@ -28,3 +36,4 @@ if ! usable "$dir/bin/python"; then
 fi
 echo "preparing Python's packages in $dir; the first time a minute or two"
 "$dir/bin/python" -m pip install -q --disable-pip-version-check -e ".[$extras]"
+touch "$dir/.$2"

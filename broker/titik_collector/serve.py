@@ -2,6 +2,7 @@
 
 Rule: they share nothing but the store, so what hangs in one delays no acknowledgement.
 Rule: one that keeps ending is started again after a wait that doubles; each end is logged.
+Rule: the collector is the first. Who reads its store is started when it is there, or after a while.
 Rule: a signal ends all of them. They end too when this process dies without a word.
 """
 
@@ -20,6 +21,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # before a process is started again
 LIVED_S = 60.0  # one that ran so long begins with the first wait again
 STOP_S = 20.0  # the collector finishes what it began; then what still runs is killed
 LOOK_S = 0.2
+STORE_S = 20.0  # for a store to be made, or brought up to date
 COLLECTOR, PAGE, NOTIFIER = ("collect",), ("web",), ("notify",)  # the commands of `titik`
 PUBLIC_PAGE = ("public", "export", "--every", "60s")
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -83,12 +85,22 @@ class KeptService:
         self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2)
 
 
-def run(file: Path, commands: Sequence[Sequence[str]], stopped: Callable[[], bool]) -> None:
-    """Keep these commands of a configuration running until `stopped`, then end them."""
+def run(
+    file: Path,
+    commands: Sequence[Sequence[str]],
+    stopped: Callable[[], bool],
+    has_store: Callable[[], bool],
+) -> None:
+    """Keep these commands of a configuration running until `stopped`, then end them.
+
+    The first makes what the others read: they wait for it.
+    """
     parts = [KeptService((*command, "--config", str(file))) for command in commands]
+    wait_until, waits = time.monotonic() + STORE_S, True
     try:
         while not stopped():
-            for part in parts:
+            waits = waits and time.monotonic() < wait_until and not has_store()
+            for part in parts[:1] if waits else parts:
                 part.look(time.monotonic())
             time.sleep(LOOK_S)
     finally:

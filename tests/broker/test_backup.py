@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -177,6 +178,17 @@ def test_the_newest_backups_are_kept(city: City, tmp_path: Path) -> None:
     assert ["mine.tar.gz", "titik-20260102T023000Z.tar.gz"] == found[:2]
     assert 3 == len(found)
     assert tarfile.is_tarfile(folder / found[2])
+
+
+def test_without_a_name_it_is_one_more_in_the_configured_folder(city: City, tmp_path: Path) -> None:
+    """Where the configuration names none, the error has the key."""
+    assert "set folder under [backup]" in city.says("backup", status=2)
+    toml = city.folder / "titik.toml"
+    toml.write_text(f'{toml.read_text()}\n[backup]\nfolder = "kept"\n')
+    (tmp_path / "kept").mkdir()
+    city.says("backup")
+    (found,) = (tmp_path / "kept").iterdir()
+    assert re.fullmatch(r"titik-\d{8}T\d{6}Z\.tar\.gz", found.name)
 
 
 def test_the_store_of_another_city_is_refused(city: City, kept: Path) -> None:

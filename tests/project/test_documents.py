@@ -37,7 +37,7 @@ PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
     "apk", "apt-get", "cd", "cp", "curl", "docker", "echo", "etcdctl", "export", "git",
     "journalctl", "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "opkg",
-    "opkg-key", "patronictl", "pip", "python", "python3", "rm",
+    "opkg-key", "patronictl", "pgbackrest", "pip", "python", "python3", "rm",
     "scp", "sed", "service", "sh", "split", "sqlite3", "ssh", "sudo",
     "systemctl", "tee", "uci", "usign", "wget",
 }  # fmt: skip

@@ -187,3 +187,15 @@ def test_a_demo_without_a_past_is_as_any_city(tmp_path: Path) -> None:
     demo.make_past()
     assert not opening.exists(demo.config.store)
     assert demo.config.store.samples_days is None
+
+
+def test_a_demo_that_was_begun_without_a_past_reports_that_none_comes(tmp_path: Path) -> None:
+    """Its store is there already; one that has a past lacks none."""
+    demo = Demo(tmp_path / "new", ROOT / EXAMPLE, past_days=2)
+    assert not demo.lacks_past()
+    demo.make_past()
+    assert not demo.lacks_past()
+    begun = Demo(tmp_path / "begun", ROOT / EXAMPLE)
+    with opening.writing(begun.config.store):
+        assert not begun.lacks_past()  # and wants none
+    assert Demo(tmp_path / "begun", ROOT / EXAMPLE, past_days=2).lacks_past()

@@ -87,6 +87,8 @@ def test_what_is_killed_is_started_again(tmp_path: Path) -> None:
         city.until(lambda: is_other(served, "web", page) and answers(address), "another page")
         assert "process ended, started again name=collect status=-9" in served.output()
         assert "process ended, started again name=web status=-9" in served.output()
+        # A new city's page and notifier waited for its store.
+        assert "store cannot be read" not in served.output()
         assert 2 == served.output().count(f"the page is at {address.removesuffix('healthz')}")
         assert 0 == served.stop()
         city.close_books()

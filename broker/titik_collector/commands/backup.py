@@ -24,6 +24,7 @@ from titik_collector.commands import options, plainly
 from titik_collector.commands.backup_verify import verify_command
 from titik_collector.config import model
 from titik_collector.config.model import Config
+from titik_collector.limits import MAX_BACKUPS
 from titik_collector.store import opening
 
 _CONFIG = options.config("target")
@@ -56,7 +57,7 @@ class _Backup(click.Group):
         return super().parse_args(ctx, args if is_typed else ["write", *args])
 
 
-@click.group("backup", cls=_Backup, subcommand_metavar="FILE | COMMAND [ARGS]...")
+@click.group("backup", cls=_Backup, subcommand_metavar="[FILE] | COMMAND [ARGS]...")
 def backup_command() -> None:
     """Write all of the city into FILE, while it runs; or look into a backup.
 
@@ -65,7 +66,7 @@ def backup_command() -> None:
 
 
 @backup_command.command("write")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--keep",
     type=click.IntRange(1, 10_000),
@@ -74,13 +75,16 @@ def backup_command() -> None:
     " lacks something is named -part, and the newest N of these stay too.",
 )
 @_CONFIG
-def write_command(file: Path, keep: int | None, target: Path) -> None:
+def write_command(file: Path | None, keep: int | None, target: Path) -> None:
     """Write all of the city into FILE, while it runs.
 
-    Configuration, authority, users and store; a warning lists what is left out.
+    Configuration, authority, users and store; a warning lists what is left out. Without FILE it is
+    one more in `folder` under [backup], as the nightly ones are.
     """
     with plainly():
         city = model.load(target)
+        if file is None:
+            file, keep = _folder(city), keep or MAX_BACKUPS
         _check_kind(file, keep)
         folder = file
         if keep is not None:
@@ -191,6 +195,13 @@ def key_command(file: Path) -> None:
 
 
 backup_command.add_command(verify_command)
+
+
+def _folder(city: Config) -> Path:
+    """UsageError where the file names none."""
+    if city.backups is None:
+        raise click.UsageError(f"name a FILE to write; or set folder under [backup] of {city.file}")
+    return city.backups
 
 
 def _check_kind(file: Path, keep: int | None) -> None:

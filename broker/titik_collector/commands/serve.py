@@ -9,6 +9,9 @@ import click
 from titik_collector import serve
 from titik_collector.commands import options, plainly
 from titik_collector.config import model
+from titik_collector.config.model import Config
+from titik_collector.store import opening
+from titik_collector.store.database import StoreError
 
 
 @click.command(name="serve")
@@ -28,4 +31,13 @@ def serve_command(file: Path) -> None:
     stopped: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _frame: stopped.append(number))
-    serve.run(file, commands, lambda: bool(stopped))
+    serve.run(file, commands, lambda: bool(stopped), lambda: _has_store(settings))
+
+
+def _has_store(settings: Config) -> bool:
+    """It can be read; why it cannot is the collector's to report."""
+    try:
+        with opening.reading(settings.store, settings.file):
+            return True
+    except StoreError:
+        return False

@@ -43,7 +43,7 @@ from titik_collector.rollups.worker import GRACE_MS
 from titik_collector.screens import status_screen
 from titik_collector.simulation import delivery
 from titik_collector.simulation.fleet import WorldTime
-from titik_collector.store import conservation, desk_opening, incident_rows, opening
+from titik_collector.store import conservation, desk_opening, incident_rows, opening, simulated
 from titik_collector.store.database import StoreError
 from titik_collector.store.lease import lease
 from titik_wire import topics
@@ -63,6 +63,7 @@ PAST_SAMPLES_PER_HOUR = 20_000  # of a router: two months of merged ones, and th
 
 MAIL = "mail"  # the folder of its e-mails
 ACTOR = "demo"  # who acknowledges
+_PASTLESS = "this demo was begun without a past; for a new one that has it: rm -r {}"
 # Rules are quicker than a city's, because nobody watches a demo for a quarter of an hour.
 ALERTS = f"""
 [[receiver]]
@@ -201,6 +202,13 @@ class Demo:
             routers = [one.name for one in self.config.router if one.name != HERE]
             delivery.begin(self.config, routers, self._past_days, now_ms())
 
+    def lacks_past(self) -> bool:
+        """It was begun without one, which cannot come any more."""
+        if not self._past_days or not opening.exists(self.config.store):
+            return False
+        with opening.reading(self.config.store, self._file) as db:
+            return simulated.span(db) is None
+
     def _wait_for_broker(self) -> None:
         """An agent that is refused waits up to 30 s, which is long to watch."""
         until = time.monotonic() + BROKER_S
@@ -299,6 +307,9 @@ def _run(directory: Path, example: Path, seconds: float | None, past_days: int) 
     failed: list[str] = []
     for line in lines_to_try(demo, now_ms(), seconds):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    with contextlib.suppress(StoreError):  # of an earlier version: the collector upgrades it
+        if demo.lacks_past():
+            console.print(_PASTLESS.format(shlex.quote(str(directory))), markup=False)
     try:
         demo.start()
         with _stoppable() as stopped:
