@@ -32,7 +32,7 @@ check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, 
 # pytest runs last, so that its closing line is the last word. Four files are tested at a time:
 # most system tests wait.
 test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 15 minutes (as root)
-	@sh tools/need.sh chromium mosquitto mosquitto_sub pango postgres ip nft nginx prometheus promtool influxd curl prometheus-alertmanager amtool systemd-analyze shellcheck shfmt busybox-static faketime signify-openbsd
+	@sh tools/need.sh chromium mosquitto mosquitto_sub pango postgres ip nft nginx prometheus promtool influxd curl prometheus-alertmanager amtool systemd-analyze shellcheck shfmt busybox-static faketime signify-openbsd ssh sshd
 	@$(RUN) $(BIN)/pytest -n 4 --dist loadscope --durations=15 --hypothesis-profile=thorough -m "not long"
 
 # Benchmarks mostly wait, so faults are played beside them. The longest file of pytest, an evening,

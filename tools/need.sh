@@ -30,6 +30,8 @@ for name in "$@"; do
         influxd) package=influxdb ;;
         node) package=nodejs ;;
         ip) package=iproute2 ;;
+        ssh) package=openssh-client ;;
+        sshd) package=openssh-server ;;
         nft) package=nftables ;;
         qemu-system-x86_64) package=qemu-system-x86 ;;
         wpa_supplicant) package=wpasupplicant ;;

@@ -40,6 +40,9 @@ MAX_QUEUED_BYTES = 128 << 20
 MAX_DAMAGED = 3  # databases moved aside
 MAX_BACKUPS = 14  # of the nights
 MAX_COMMANDS = 16_000  # bytes of those in one message, below MAX_PACKET
+# What a city's other brokers are sent: 1.5 kB of each certificate, of MAX_ROUTERS twice.
+MAX_TWINS, MAX_PARCEL, MAX_PARCELLED = 3, 300 << 20, 16 << 20  # brokers; bytes; of one file
+MAX_TWIN = 400  # characters of where one is
 
 # What is received.
 MAX_RECEIVED = 10_000  # messages before an answer: ten batches

@@ -62,6 +62,29 @@ class Access:
         """What a user's password is compared with; None: it has none."""
         return _hash(self._clients.get(client, {}))
 
+    def roles_and_rights(self) -> list[tuple[str, str]]:
+        """Every line of every role, as text that is the same whoever wrote the file."""
+        return [
+            (
+                name,
+                f"{one['acltype']} {one.get('topic')} {one.get('allow')} {one.get('priority', 0)}",
+            )
+            for name, role in self._roles.items()
+            for one in role.get("acls", [])
+        ]
+
+    def standing_of(self, client: str) -> str:
+        """What a user may, without its password, as such text."""
+        row = self._clients.get(client, {})
+        groups = sorted(str(one.get("groupname")) for one in row.get("groups", []))
+        kept = [
+            row.get("clientid"),
+            bool(row.get("disabled")),
+            sorted(self.roles_of(client)),
+            groups,
+        ]
+        return json.dumps(kept)
+
     def deny_by_default(self) -> None:
         """What no role allows is refused."""
         if self._document.get("defaultACLAccess") == _DEFAULTS:

@@ -33,6 +33,7 @@ from titik_collector.access.plugin_control import Control
 from titik_collector.access.plugin_file import Access
 from titik_collector.config.model import Config
 from titik_collector.config.schema import (
+    FLAG,
     NAME,
     ConfigError,
     Setting,
@@ -40,12 +41,13 @@ from titik_collector.config.schema import (
     names,
     read,
     text,
+    texts,
     whole,
 )
 from titik_collector.enrolment.authority import Authority, bring_back
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
-from titik_collector.limits import MAX_ENGINEERS, MAX_HOST
+from titik_collector.limits import MAX_ENGINEERS, MAX_HOST, MAX_TWIN, MAX_TWINS
 from titik_collector.wording.mendable import Mendable
 from titik_mqtt.endpoint import LOOPBACK
 from titik_mqtt.failures import LinkDown
@@ -81,6 +83,17 @@ class Settings:
     ports: Annotated[Ports, Setting(Table(Ports), "the listeners' ports")]
     host: Annotated[
         str | None, Setting(text(MAX_HOST), "the name in the broker's certificate", "no TLS")
+    ] = None
+    collector_listen: Annotated[
+        str | None,
+        Setting(text(64), "the address of the collector's listener", f"`{LOOPBACK}`, without TLS"),
+    ] = None
+    twins: Annotated[
+        tuple[str, ...] | None,
+        Setting(texts(MAX_TWINS, MAX_TWIN), "the brokers that are kept alike", "none"),
+    ] = None
+    is_twin: Annotated[
+        bool | None, Setting(FLAG, "whether another machine's broker is the first", "no")
     ] = None
 
 
@@ -119,6 +132,20 @@ class BrokerFolder:
                 f" broker; {NAME_IT}"
             )
         return cls.open(city.broker.directory)
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether another machine's broker is the first; who brings its key here makes this it."""
+        return bool(self.settings.is_twin) and not (self.path / "ca" / "ca.key").exists()
+
+    def check_first(self) -> None:
+        """BrokerError where changes of the city are made at another broker."""
+        if self.is_twin:
+            raise BrokerError(
+                f"{self.path}: is a twin, which is kept as the city's first broker is; type this"
+                " there; if that machine is gone for good, make this the first: "
+                + bring_back(self.path, "ca/ca.key")
+            )
 
     @property
     def ports(self) -> Ports:

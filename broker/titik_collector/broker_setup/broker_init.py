@@ -71,6 +71,8 @@ def init(path: Path, request: Request) -> tuple[BrokerFolder, list[str]]:
 
 def _init(path: Path, request: Request) -> tuple[BrokerFolder, list[str]]:
     before = _before(path)
+    if before is not None:
+        before.check_first()
     settings = _settings(request, before)
     _check_names(settings, request.routers)
     _check_new_names(request, before)
@@ -90,13 +92,13 @@ def _init(path: Path, request: Request) -> tuple[BrokerFolder, list[str]]:
     if request.force and before is not None:
         asked |= set(_routers_with_secrets(before))
         lines += _forget(before)
-    _make_folders(directory)
+    make_folders(directory)
     write_settings(path, settings)
     if settings.host is not None:
         lines += _make_authority(directory, before)
-        lines += systemd_units.write(_for_units(directory), request.file)
+        lines += systemd_units.write(for_units(directory), request.file)
     lines += cut_off
-    lines += _write_config(directory)
+    lines += write_config(directory)
     lines += acl_files.by_hand(path, _ctl(directory), _roles(settings))
     lines += bring_together(directory, asked, ended)
     if directory.reload():
@@ -104,7 +106,7 @@ def _init(path: Path, request: Request) -> tuple[BrokerFolder, list[str]]:
     return directory, lines
 
 
-def _for_units(made: BrokerFolder) -> systemd_units.Mosquitto:
+def for_units(made: BrokerFolder) -> systemd_units.Mosquitto:
     settings, ports = made.settings, made.ports
     return systemd_units.Mosquitto(
         directory=made.path,
@@ -410,7 +412,7 @@ def _forget(before: BrokerFolder) -> list[str]:
     return lines
 
 
-def _make_folders(directory: BrokerFolder) -> None:
+def make_folders(directory: BrokerFolder) -> None:
     """The directory is open to mosquitto's group, data is mosquitto's, secrets are ours."""
     path, its = directory.path, directory.owner(0o700)
     try:
@@ -430,7 +432,7 @@ def _make_folders(directory: BrokerFolder) -> None:
         os.chown(file, its.uid, its.gid, follow_symlinks=False)
 
 
-def _write_config(directory: BrokerFolder) -> list[str]:
+def write_config(directory: BrokerFolder) -> list[str]:
     ours = Owner(-1, directory.owner(0).gid, 0o640)
     return _replace(directory.config_file, broker_conf.text(directory.settings), ours)
 

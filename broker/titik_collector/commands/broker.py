@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from titik_collector.broker_setup import broker_init, broker_run
+from titik_collector.broker_setup import broker_init, broker_run, twins
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
-from titik_collector.commands import plainly
+from titik_collector.commands import broker_twin, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config
 from titik_collector.own_state import systemd
@@ -25,6 +25,9 @@ _DIRECTORY = click.Path(readable=False, path_type=Path)  # what is wrong with it
 @click.group()
 def broker() -> None:
     """A private mosquitto for the city's reports."""
+
+
+broker.add_command(broker_twin.twin)
 
 
 @broker.command()
@@ -64,6 +67,7 @@ def init(directory: Path, file: Path | None, **asked: Any) -> None:
     notes += [] if city is None else _unfound(made, city)
     for line in [*notes, *_summary(made)]:
         click.echo(line)
+    broker_twin.follow(made)
 
 
 _OR_THE_CITY_S = click.argument("directory", type=_DIRECTORY, required=False)
@@ -89,11 +93,13 @@ def renew(directory: Path | None) -> None:
     """Renew the revocation list, and with --host the certificate."""
     with plainly():
         made = _opened(directory)
+        made.check_first()
         authority = made.authority
         for line in authority.renew(made.settings.host or ""):
             click.echo(line)
         if made.reload():
             click.echo("the running broker has read it")
+    broker_twin.follow(made)
 
 
 @broker.command()
@@ -131,10 +137,13 @@ def _warnings(made: BrokerFolder) -> Iterator[str]:
     if made.settings.host is None:
         click.echo("without TLS: no certificates, and passwords that never end")
         return
+    yield from twins.look(made)
     authority, init = made.authority, f"titik broker init {made.path}"
     for one in authority.expiries():
         click.echo(f"{one.until:%Y-%m-%d}  {one.what}{', renews itself' * one.renewed}")
-    if not authority.can_sign:  # some keep it elsewhere
+    if made.is_twin:
+        click.echo("a twin: routers are added and revoked at the city's first broker")
+    elif not authority.can_sign:  # some keep it elsewhere
         key = made.path / "ca" / "ca.key"
         click.echo(f"warning: without {key} no router can be added or revoked")
     yield from authority.warnings()

@@ -6,7 +6,7 @@ import click
 
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
-from titik_collector.commands import options, plainly
+from titik_collector.commands import broker_twin, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.enrolment import bundle, engineer_login
 from titik_collector.files.replace import replace_file
@@ -45,6 +45,7 @@ def add(name: str, file: Path) -> None:
     click.echo(f"for other tools, or Windows, give them {made.authority.ca_file} and this login:")
     for line in engineer_login.lines(name, host, made.ports.engineer, password):
         click.echo(line)
+    broker_twin.follow(made)
 
 
 @engineer.command("list")
@@ -63,6 +64,8 @@ def remove(name: str, file: Path) -> None:
     """Take a reader out; its tools are cut off."""
     with plainly(), edit.editing(file) as city:
         made = BrokerFolder.of(city, "users")
+        made.check_first()
         broker_init.remove_engineer(made, name)
         made.bundle_file(name).unlink(missing_ok=True)
     click.echo(f"{name} may no longer read")
+    broker_twin.follow(made)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from titik_collector.broker_setup.broker_folder import NAME_IT, BrokerError, BrokerFolder
-from titik_collector.commands import options, plainly
+from titik_collector.commands import broker_twin, options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.config.site_tables import Router
@@ -55,6 +55,7 @@ def _add_all(file: Path) -> None:
     click.echo(f"{len(names)} of {len(held)} routers got credentials; {what}:")
     for one in written:
         click.echo(f"  {one}")
+    _follow(made)
 
 
 def _add(name: str, site: str | None, file: Path) -> None:
@@ -79,6 +80,7 @@ def _add(name: str, site: str | None, file: Path) -> None:
     click.echo(f"{name} is registered at {site} in {file}")
     if written is not None:
         click.echo(f"run this on the router as root, then delete it: {written}")
+        _follow(made)
         return
     if made is None or secret is None:
         click.echo("its password: broker.directory is not set, so make its user at your broker;")
@@ -148,6 +150,7 @@ def rotate(name: str, file: Path) -> None:
     click.echo(f"run this on the router as root, then delete it: {written}")
     if replaces:
         click.echo(f"when it reports again: titik router revoke {name} --old")
+    _follow(made)
 
 
 @router.command()
@@ -168,6 +171,12 @@ def revoke(name: str, old: bool, file: Path) -> None:
     click.echo(f"{name}: {count} certificate{'s' * (count > 1)} revoked; {ended}")
     if not old:
         click.echo(f"to let it in again: titik router rotate {name}")
+    _follow(made)
+
+
+def _follow(made: BrokerFolder | None) -> None:
+    if made is not None:
+        broker_twin.follow(made)
 
 
 def _note_revoked(city: Config, name: str, at: datetime | None) -> None:
@@ -196,6 +205,7 @@ def remove(name: str, file: Path) -> None:
     click.echo(f"{name} is no longer registered in {file}; its history stays")
     if known:
         click.echo("its user at the broker is removed")
+    _follow(made)
 
 
 def _site(city: Config, name: str) -> str:
@@ -214,6 +224,7 @@ def _certifies(made: BrokerFolder | None) -> bool:
     """Whether routers have certificates; AuthorityError if none can be made or revoked."""
     if made is None or made.settings.host is None:
         return False
+    made.check_first()
     made.authority.check()
     return True
 
@@ -226,6 +237,7 @@ def _with_tls(city: Config) -> BrokerFolder:
             f" titik broker init {made.path} --host NAME gives it one,"
             " and titik router remove NAME cuts a router off in any case"
         )
+    made.check_first()
     return made
 
 

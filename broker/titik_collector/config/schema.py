@@ -106,9 +106,9 @@ def one_of(*choices: str) -> Kind:
     return Kind(" or ".join(f'`"{one}"`' for one in choices), read)
 
 
-def texts(maximum: int) -> Kind:
+def texts(maximum: int, max_chars: int = 100) -> Kind:
     """Several texts."""
-    one_text = text(100)
+    one_text = text(max_chars)
 
     def read(value: object, base: Path) -> tuple[str, ...]:
         if not isinstance(value, list) or len(value) > maximum:

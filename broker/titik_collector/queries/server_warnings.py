@@ -6,8 +6,10 @@ Rule: the collector's state file answers even when the store cannot be read.
 import os.path
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
+from titik_collector.broker_setup import behind
 from titik_collector.config.model import Config
 from titik_collector.languages.codes import marked
 from titik_collector.own_state import collector_state, systemd
@@ -69,7 +71,29 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     if clock is not None:
         warnings.append(Warned("warning", clock))
     certificates, days = _certificates(settings, now_ms)
-    return Server(state, (*warnings, *certificates), days, bool(settings.alerts.line))
+    twins = _twins(folder, now_ms)
+    return Server(state, (*warnings, *certificates, *twins), days, bool(settings.alerts.line))
+
+
+def _twins(folder: Path | None, now_ms: int) -> list[Warned]:
+    """The city's other brokers, where one lacks something."""
+    text = marked(
+        "broker {twin} lacks what was changed {length} ago; who was revoked may get in there:"
+        " {reason}; again: {command}"
+    )
+    return [
+        Warned(
+            "warning",
+            Sentence(
+                text,
+                twin=one.twin,
+                length=Length(max(0, now_ms - one.since_ms)),
+                reason=one.why,
+                command=f"titik broker twin send {folder}",
+            ),
+        )
+        for one in (() if folder is None else behind.read(folder))
+    ]
 
 
 def words(state: CollectorState, now_ms: int, broker: str = "") -> Sentence | None:

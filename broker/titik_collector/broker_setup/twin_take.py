@@ -1,0 +1,154 @@
+"""The side of a twin: takes what the first broker has, and answers with what it goes by now.
+
+Rule: a folder that has the authority's key takes nothing: it is the first broker itself.
+Rule: revocations come first; who was cut off at the first broker is cut off here.
+Rule: addresses, ports and account are a twin's own, once it has them.
+"""
+
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from titik_collector.access import rights
+from titik_collector.broker_setup import alike, broker_init
+from titik_collector.broker_setup.alike import Holding
+from titik_collector.broker_setup.broker_folder import (
+    BrokerError,
+    BrokerFolder,
+    Settings,
+    write_settings,
+)
+from titik_collector.broker_setup.parcel import REVOKED, SETTINGS, File
+from titik_collector.config.schema import ConfigError, read
+from titik_collector.enrolment.authority import Issued
+from titik_collector.files.locks import locked
+from titik_collector.files.replace import OURS, replacing
+from titik_collector.limits import MAX_SHOWN
+from titik_collector.units import systemd_units
+
+
+class Answer(NamedTuple):
+    """What a twin has."""
+
+    runs: bool  # its mosquitto
+    lines: frozenset[Holding]
+    notes: tuple[str, ...] = ()  # for its operator
+
+    def text(self) -> str:
+        """For the first broker."""
+        return json.dumps({"runs": self.runs, "lines": sorted(self.lines), "notes": self.notes})
+
+
+def answer_of(text: str) -> Answer:
+    """ValueError if it is none."""
+    try:
+        found = json.loads(text)
+        lines = frozenset(Holding(str(what), str(how)) for what, how in found["lines"])
+        return Answer(bool(found["runs"]), lines, tuple(map(str, found["notes"])))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no answer of a twin: {text[:MAX_SHOWN]!r}") from error
+
+
+def take(path: Path, files: Sequence[File]) -> Answer:
+    """Become as the first broker is; without files only the answer."""
+    if (path / "ca" / "ca.key").exists():
+        raise BrokerError(
+            f"{path}: has the authority's own key, so changes are made here, and none are taken"
+        )
+    notes: list[str] = []
+    if files:
+        _check(files)
+        notes = _taken(path, files)
+    made = BrokerFolder.open(path)
+    with locked(path):
+        return Answer(made.pid() is not None, alike.account(made), tuple(notes))
+
+
+def _check(files: Sequence[File]) -> None:
+    names = {one.name for one in files}
+    missing = [one for one in (SETTINGS, REVOKED, "tls/ca.crt", "tls/crl.pem") if one not in names]
+    if missing:
+        raise BrokerError(f"what came lacks {', '.join(missing)}; send it again")
+
+
+def _taken(path: Path, files: Sequence[File]) -> list[str]:
+    made = _made(path, next(one.content for one in files if one.name == SETTINGS))
+    broker_init.make_folders(made)
+    with locked(path):
+        before = _issued(made)
+        users = set(made.users()) if broker_init.is_whole(made) else set()
+        _replace(made, files)
+        write_settings(path, made.settings)
+        lines = systemd_units.write(broker_init.for_units(made), None)
+        lines += broker_init.write_config(made)
+        made.reload()
+        after = made.authority.readable()
+        good = {one.router for one in after if not one.revoked}
+        for router in sorted(_newly_revoked(before, after)):
+            if router in good:
+                made.interrupt(router)
+            elif router in users:
+                made.cut_off(router)
+        lines += broker_init.bring_together(made)
+        gone = {rights.CONTROL, *made.settings.engineers, made.settings.collector}
+        for file in (path / "secrets").glob("*.password"):
+            if file.stem not in gone:
+                file.unlink()
+    return lines
+
+
+def _made(path: Path, sent: bytes) -> BrokerFolder:
+    try:
+        settings = read(Settings, tomllib.loads(sent.decode()), path / SETTINGS)
+    except (ValueError, ConfigError) as error:
+        raise BrokerError(f"{path}: this version cannot read what came: {error}") from error
+    settings = replace(settings, twins=None, is_twin=True, account=broker_init.account())
+    if (path / SETTINGS).exists():
+        own = BrokerFolder.open(path).settings
+        settings = replace(
+            settings,
+            listen=own.listen,
+            engineer_listen=own.engineer_listen,
+            collector_listen=own.collector_listen,
+            ports=own.ports,
+        )
+    elif path.is_dir() and any(path.iterdir()):
+        raise BrokerError(f"{path}: holds something else; give a directory of its own")
+    return BrokerFolder(path, settings)
+
+
+def _issued(made: BrokerFolder) -> list[Issued]:
+    return made.authority.readable() if (made.path / REVOKED).exists() else []
+
+
+def _newly_revoked(before: Sequence[Issued], after: Sequence[Issued]) -> set[str]:
+    """Routers that have lost a certificate which the twin had let in."""
+    were_good = {one.serial for one in before if not one.revoked}
+    return {one.router for one in after if one.revoked and one.serial in were_good}
+
+
+def _replace(made: BrokerFolder, files: Sequence[File]) -> None:
+    """The list of revocations first; a certificate that was not sent is gone."""
+    for name, mode in (("ca", 0o700), ("ca/issued", 0o700), ("tls", 0o755)):
+        folder = made.path / name
+        folder.mkdir(mode=mode, exist_ok=True)
+        folder.chmod(mode)
+    shared = replace(made.owner(0o644), uid=-1)
+    issued = made.path / "ca" / "issued"
+    for one in sorted(files, key=lambda one: (one.name != "tls/crl.pem", one.name)):
+        if one.name == SETTINGS:
+            continue
+        owner = shared if one.name.startswith("tls/") else OURS
+        owner = made.owner(0o600) if one.name == "tls/server.key" else owner
+        file = made.path / one.name
+        if file.exists() and file.read_bytes() == one.content:
+            continue
+        with replacing(file, owner) as raw:
+            raw.write(one.content)
+    sent = {one.name for one in files}
+    for file in issued.glob("*.crt"):
+        if f"ca/issued/{file.name}" not in sent:
+            file.unlink()

@@ -1,0 +1,240 @@
+"""The side of the first broker: every change of the city reaches its other brokers, its twins.
+
+    ssh://[USER@]HOST[:PORT]/PATH   a broker's folder on another machine
+    /PATH                           one on this machine
+
+Rule: a twin gets all of it each time, so whatever it missed is mended by the next change.
+Rule: it answers with what its mosquitto goes by. What is not alike is a failure that names it.
+Rule: a twin is noted as behind before it is sent anything, and until it has answered rightly.
+"""
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from titik_collector.broker_setup import alike, behind, parcel
+from titik_collector.broker_setup.behind import LaggingTwin
+from titik_collector.broker_setup.broker_folder import (
+    BrokerError,
+    BrokerFolder,
+    write_settings,
+)
+from titik_collector.broker_setup.twin_take import Answer, answer_of
+from titik_collector.files.locks import locked
+from titik_collector.limits import MAX_DETAIL, MAX_TWIN, MAX_TWINS
+
+CONNECT_S = 10  # to another machine
+ALIVE_S = 5  # ssh asks a silent one so often, and gives up after the third time
+PATIENCE_S = 300.0  # 20,000 routers are new there
+KEY, KNOWN = "twin.key", "twin.known"  # in secrets
+PROGRAM = "titik"  # on the other machine
+
+
+class TwinError(BrokerError):
+    """Something was done at the first broker, and a twin lacks it."""
+
+
+def add(made: BrokerFolder, twin: str) -> bool:
+    """Name one more; False if it was there. BrokerError if it cannot be one."""
+    made.check_first()
+    if made.settings.host is None:
+        raise BrokerError(f"{made.path}: is without TLS; titik broker init {made.path} --host NAME")
+    where = _where(twin)
+    if where.host is None and Path(where.path).resolve() == made.path.resolve():
+        raise BrokerError(f"{twin}: is this broker itself; name the other one's folder")
+    known = made.settings.twins or ()
+    if twin in known:
+        return False
+    if len(known) >= MAX_TWINS:
+        raise BrokerError(f"there are {MAX_TWINS} already: {', '.join(known)}")
+    _name(made, (*known, twin))
+    return True
+
+
+def remove(made: BrokerFolder, twin: str) -> None:
+    """Keep it alike no longer; its folder stays as it is."""
+    known = made.settings.twins or ()
+    if twin not in known:
+        raise BrokerError(f"{twin}: is no twin; there are {', '.join(known) or 'none'}")
+    _name(made, tuple(one for one in known if one != twin))
+    _write(made, tuple(one for one in behind.read(made.path) if one.twin != twin))
+
+
+def follow(made: BrokerFolder) -> list[str]:
+    """Bring every twin to what this broker has; what they report. TwinError names who is not."""
+    with locked(made.path):
+        made = BrokerFolder.open(made.path)
+        twins = () if made.is_twin else made.settings.twins or ()
+        if not twins:
+            return []
+        left = _noted(made, twins)
+        own, sent = alike.account(made), parcel.of(made)
+        notes: list[str] = []
+        for twin in twins:
+            try:
+                answer = _ask(made, twin, sent)
+                why = alike.difference(own, answer.lines)
+            except BrokerError as error:
+                why = error.text
+            else:
+                notes += [f"{twin}: {line}" for line in answer.notes]
+                notes += [] if answer.runs else [f"warning: {twin}: mosquitto does not run there"]
+            left = _settle(left, twin, why)
+            _write(made, left)
+    if left:
+        raise TwinError(_words(made, left))
+    return notes
+
+
+def look(made: BrokerFolder) -> list[str]:
+    """What is not alike, a line each, without changing anything."""
+    own = alike.account(made)
+    lines = []
+    for twin in made.settings.twins or ():
+        try:
+            answer = _ask(made, twin, parcel.packed(()))
+        except BrokerError as error:
+            lines.append(f"{twin}: {error.text}")
+            continue
+        why = alike.difference(own, answer.lines)
+        if why is not None:
+            lines.append(f"{twin}: {why}; titik broker twin send {made.path}")
+        elif not answer.runs:
+            lines.append(f"{twin}: mosquitto does not run there")
+    return lines
+
+
+def authorized(made: BrokerFolder, twin: str) -> str:
+    """The line for the other machine's `authorized_keys`; a key is made if there is none."""
+    key = made.path / "secrets" / KEY
+    if not key.exists():
+        _run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "titik", "-f", str(key)], b"", 60
+        )
+    public = key.with_name(f"{KEY}.pub").read_text(encoding="utf-8").strip()
+    return f'command="{_taking(_where(twin).path)}",restrict {public}'
+
+
+def is_remote(twin: str) -> bool:
+    """Whether it is on another machine."""
+    return _where(twin).host is not None
+
+
+class _Where(NamedTuple):
+    host: str | None  # None: this machine
+    path: str
+    user: str | None = None
+    port: int | None = None
+
+
+def _where(twin: str) -> _Where:
+    wrong = BrokerError(
+        f"{twin}: is no twin; name a broker's folder: ssh://root@HOST/var/lib/titik/broker, or a"
+        " path from / on for one on this machine"
+    )
+    if len(twin) > MAX_TWIN or not twin.isprintable():
+        raise wrong
+    if twin.startswith("/"):
+        return _Where(None, twin)
+    try:
+        url = urlsplit(twin)
+        port = url.port
+    except ValueError as error:
+        raise wrong from error
+    if url.scheme != "ssh" or not url.hostname or len(url.path) < 2 or url.hostname[0] == "-":
+        raise wrong
+    return _Where(url.hostname, url.path, url.username, port)
+
+
+def _taking(path: str) -> str:
+    return f"{PROGRAM} broker twin take {shlex.quote(path)}"
+
+
+def _command(made: BrokerFolder, twin: str) -> list[str]:
+    where = _where(twin)
+    if where.host is None:
+        return [sys.executable, "-m", "titik_collector", "broker", "twin", "take", where.path]
+    secrets = made.path.resolve() / "secrets"
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": CONNECT_S,
+        "ServerAliveInterval": ALIVE_S,
+        "StrictHostKeyChecking": "accept-new",
+        "UserKnownHostsFile": secrets / KNOWN,
+        "IdentitiesOnly": "yes",
+    }
+    command = ["ssh", "-F", "none", "-i", str(secrets / KEY)]
+    for name, value in options.items():
+        command += ["-o", f"{name}={value}"]
+    command += [] if where.user is None else ["-l", where.user]
+    command += [] if where.port is None else ["-p", str(where.port)]
+    return [*command, "--", where.host, _taking(where.path)]
+
+
+def _ask(made: BrokerFolder, twin: str, sent: bytes) -> Answer:
+    text = _run(_command(made, twin), sent, PATIENCE_S)
+    try:
+        return answer_of(text)
+    except ValueError as error:
+        raise BrokerError(f"answers with something else ({error}); is Titik there?") from error
+
+
+def _run(command: Sequence[str], sent: bytes, patience_s: float) -> str:
+    """What it prints; BrokerError if it fails."""
+    try:
+        done = subprocess.run(
+            command, input=sent, capture_output=True, timeout=patience_s, check=False
+        )
+    except FileNotFoundError as error:
+        raise BrokerError(f"{command[0]} is missing; apt-get install openssh-client") from error
+    except subprocess.TimeoutExpired as error:
+        raise BrokerError(f"no answer within {patience_s:.0f} s") from error
+    if done.returncode:
+        printed = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = (
+            printed[-1].removeprefix("Error: ") if printed else f"exit status {done.returncode}"
+        )
+        raise BrokerError(reason[:MAX_DETAIL])
+    return done.stdout.decode(errors="replace")
+
+
+def _noted(made: BrokerFolder, twins: Sequence[str]) -> tuple[LaggingTwin, ...]:
+    """All of them, each since its first failure."""
+    known = {one.twin: one for one in behind.read(made.path)}
+    now_ms = time.time_ns() // 1_000_000
+    new = "was not sent the newest change"
+    left = tuple(known.get(twin, LaggingTwin(twin, now_ms, new)) for twin in twins)
+    _write(made, left)
+    return left
+
+
+def _settle(left: Sequence[LaggingTwin], twin: str, why: str | None) -> tuple[LaggingTwin, ...]:
+    others = tuple(one for one in left if one.twin != twin)
+    if why is None:
+        return others
+    (was,) = (one for one in left if one.twin == twin)
+    return (*others, was._replace(why=why[:MAX_DETAIL]))
+
+
+def _words(made: BrokerFolder, left: Sequence[LaggingTwin]) -> str:
+    lacks = "; ".join(f"{one.twin}: {one.why}" for one in left)
+    return (
+        f"done at {made.path}, and not at every broker of the city: {lacks}; who comes there meets"
+        f" it as it was, until: titik broker twin send {made.path}"
+    )
+
+
+def _name(made: BrokerFolder, twins: tuple[str, ...]) -> None:
+    with locked(made.path):
+        settings = BrokerFolder.open(made.path).settings
+        write_settings(made.path, replace(settings, twins=twins or None))
+
+
+def _write(made: BrokerFolder, left: Sequence[LaggingTwin]) -> None:
+    behind.write(made.path, left, made.owner(0).gid)
