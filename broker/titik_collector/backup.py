@@ -40,6 +40,7 @@ from titik_collector.store import (
     copying,
     desk_copying,
     desk_opening,
+    half_copy,
     identity,
     notify_copying,
     notify_opening,
@@ -382,7 +383,7 @@ def _copy_to_server(beside: Path, file: Path, city: Config, rest: Path) -> list[
         copying.begin(source, target, origin, there)  # another store's desk gets nothing
         notes = _bring_beside_store(rest, city)  # before the store, as on a file
         copying.copy(source, target, origin, there, lambda: None)
-        copying.finish(target)
+        half_copy.finish(target)
     return notes
 
 

@@ -70,6 +70,7 @@ MAX_MALFORMED = 1000  # messages, the newest
 MAX_MALFORMED_HEAD = 512  # bytes of a payload
 MAX_MALFORMED_TEXT = 256  # characters of a topic and of a rule
 MAX_UNKNOWN = 20  # routers by name; the rest are a count
+MAX_NOTES = 10_000_000  # of changed rows while a store is copied; below half a gigabyte of its disk
 
 # What is kept in memory.
 MAX_PAGES_KIB = 65536  # of the database; what a collector holds of a large store

@@ -91,6 +91,7 @@ RARELY = {"test_newest", "test_together"}
 # These run on SQLite alone, or choose the engine themselves.
 ITS_OWN = {
     "test_alerts_command": "runs commands on a file",
+    "test_living_copy": "copies from a file to each engine",
     "test_line_protocol": "writes what a command exports of a file",
     "test_city_reports": "puts together what others read, on both",
     "test_server_facts": "looks at the machine, with a store beside it",

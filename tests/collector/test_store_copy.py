@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -27,10 +26,10 @@ from titik_collector.alerts.alert import Alert
 from titik_collector.config import model
 from titik_collector.store import (
     alert_rows,
-    copying,
     delivery_rows,
     desk_accounts,
     desk_opening,
+    half_copy,
     identity,
     incident_rows,
     notify_opening,
@@ -77,7 +76,7 @@ def insert(*words):
     return real(*words)
 copying.PART, copying.insert = 20, insert
 source, target = (copying.StorePair(*model.stores_at(one)) for one in sys.argv[1:3])
-copying.copy_city(source, target, lambda *_: None, print)
+copying.copy_city(source, target, print)
 """
 
 
@@ -148,10 +147,10 @@ def alarm(file: Path) -> None:
         outbox_rows.put(db, [test_alert_rows.notification()])
 
 
-def killed(source: Path, target: Path, parts: int) -> bool:
+def killed(source: Path, target: Path, parts: int, copier: str = COPIER) -> bool:
     """Whether a copy was killed in its transaction of that number; else it is whole."""
     done = subprocess.run(
-        [sys.executable, "-c", COPIER, str(source), str(target), str(parts)],
+        [sys.executable, "-c", copier, str(source), str(target), str(parts)],
         env={**os.environ, "PYTHONPATH": f"{CHECKOUT / 'broker'}:{CHECKOUT / 'agent'}"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -250,14 +249,14 @@ def test_what_is_revoked_during_a_copy_is_revoked_in_it(
 ) -> None:
     """The page goes on while a store is copied for hours."""
     secret = with_a_token(cities, source)
-    counted = copying._counts  # of the source, then of the target
+    counted = half_copy.counts  # of the source, then of the target
 
     def meanwhile(db: Database, tables: list[TableShape]) -> dict[str, int]:
         with entered(cities[source]) as desk, contextlib.suppress(AccountError):
             tokens.revoke(desk, "wall", ROOT)
         return counted(db, tables)
 
-    monkeypatch.setattr(copying, "_counts", meanwhile)
+    monkeypatch.setattr(half_copy, "counts", meanwhile)
     assert "account: 1" in copied(cities[source], cities[target])
     with entered(cities[target]) as desk:
         assert tokens.find(desk, secret) is None
@@ -326,7 +325,7 @@ def test_a_copy_waits_for_the_count_of_a_large_table(
     """A collector gives its server up meanwhile, and opens the store again."""
     with build.opened(cities["file"].with_name("titik.db")):
         pass
-    counted, slow = copying._counts, []
+    counted, slow = half_copy.counts, []
 
     def slowly(db: Database, tables: list[TableShape]) -> dict[str, int]:
         if isinstance(db, PostgresDatabase):
@@ -334,7 +333,7 @@ def test_a_copy_waits_for_the_count_of_a_large_table(
             slow.append(db.execute("SELECT pg_sleep(1)"))
         return counted(db, tables)
 
-    monkeypatch.setattr(copying, "_counts", slowly)
+    monkeypatch.setattr(half_copy, "counts", slowly)
     assert "router: 1" in copied(cities["file"], cities["server"])
     assert slow
 
@@ -354,19 +353,21 @@ def test_a_source_that_was_written_meanwhile_is_copied_from_its_beginning(
     assert holds(cities["file"]) == holds(cities["server"])
 
 
-@pytest.mark.parametrize(("source", "target"), [("file", "server"), ("server", "file")])
-def test_no_store_is_copied_that_a_collector_holds(
-    cities: dict[str, Path], source: str, target: str
+@pytest.mark.parametrize(
+    ("source", "target", "held"),
+    [("file", "server", "server"), ("server", "file", "server"), ("server", "file", "file")],
+)
+def test_a_store_that_a_collector_holds_is_not_copied(
+    cities: dict[str, Path], source: str, target: str, held: str
 ) -> None:
-    """Neither from it nor onto it."""
+    """Nothing is copied onto it, nor from it if it is on a server."""
     with build.opened(cities["file"].with_name("titik.db")):
         pass
     if source == "server":
         copied(cities["file"], cities["server"])
-    for held in (source, target):
-        with opened(cities[held]):
-            output = copied(cities[source], cities[target], status=1)
-            assert "holds this store" in output
+    with opened(cities[held]):
+        output = copied(cities[source], cities[target], status=1)
+        assert "holds this store" in output
 
 
 def test_nothing_is_copied_over_a_store(cities: dict[str, Path]) -> None:
@@ -405,18 +406,6 @@ def test_a_store_that_breaks_the_law_is_not_moved(cities: dict[str, Path]) -> No
     output = copied(cities["file"], cities["server"], status=1)
     assert "taken 3 is not stored 8" in output
     assert "half a copy" in says("db", "check", "--config", str(cities["server"]), status=1)
-
-
-def test_the_command_of_the_page_moves_a_city(
-    cities: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As it is typed where the city lies, with the server in its titik.toml."""
-    with build.opened(cities["server"].with_name("titik.db")):
-        pass
-    page = (CHECKOUT / "docs/operating.md").read_text()
-    (line,) = re.findall("^titik (store copy .*)$", page, re.M)
-    monkeypatch.chdir(cities["server"].parent)
-    assert "router: 1" in says(*shlex.split(line, comments=True), status=0)
 
 
 @pytest.mark.parametrize(

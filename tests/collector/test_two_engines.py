@@ -92,31 +92,36 @@ while True:
 
 def play(path: Path, seed: int) -> list[Any]:
     """What a store holds after two routers' lives, in an order drawn by the seed."""
+    with opened(path, ROUTERS) as db:
+        for _ in playing(db, seed):
+            pass
+        return [
+            sorted(db.execute(f"SELECT {columns} FROM {table}"), key=str)
+            for table, columns in TABLES.items()
+        ]
+
+
+def playing(db: Database, seed: int, most: int = 30) -> Iterator[None]:
+    """The same, step by step, each with fewer arrivals than `most`."""
     rand = random.Random(seed)
     lives = [history.Life(name, rand, boots=3, samples=24) for name in ROUTERS]
     arrivals = [one for life in lives for one in life.arrivals]
     arrivals += rand.sample(arrivals, len(arrivals) // 4)  # once more
     arrivals.sort(key=lambda one: one.arrived_ms + rand.randrange(3_000_000))
-    with opened(path, ROUTERS) as db:
-        for site in (1, 2):
-            db.execute(
-                "INSERT INTO site (name, title, registered) VALUES (?, 'S', 1)", (f"s{site}",)
-            )
-            db.execute("INSERT INTO membership VALUES (?, 0, ?)", (site, site))
-        store = BatchWriter(db, Registered(*ROUTERS))
-        while arrivals:
-            size = rand.randrange(1, 30)
-            history.deliver(store, arrivals[:size])
-            del arrivals[:size]
-            if rand.random() < 0.1:
-                store = BatchWriter(db, Registered(*ROUTERS))  # another start
-            if rand.random() < 0.3:
-                roll(db, rand.randrange(1, 4))
-        roll(db, 10**6)
-        return [
-            sorted(db.execute(f"SELECT {columns} FROM {table}"), key=str)
-            for table, columns in TABLES.items()
-        ]
+    for site in (1, 2):
+        db.execute("INSERT INTO site (name, title, registered) VALUES (?, 'S', 1)", (f"s{site}",))
+        db.execute("INSERT INTO membership VALUES (?, 0, ?)", (site, site))
+    store = BatchWriter(db, Registered(*ROUTERS))
+    while arrivals:
+        size = rand.randrange(1, most)
+        history.deliver(store, arrivals[:size])
+        del arrivals[:size]
+        if rand.random() < 0.1:
+            store = BatchWriter(db, Registered(*ROUTERS))  # another start
+        if rand.random() < 0.3:
+            roll(db, rand.randrange(1, 4))
+        yield
+    roll(db, 10**6)
 
 
 def roll(db: Database, steps: int) -> None:

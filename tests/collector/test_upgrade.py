@@ -26,6 +26,7 @@ from titik_collector.config import model
 from titik_collector.store import (
     copying,
     database,
+    half_copy,
     identity,
     opening,
     postgres_schema,
@@ -301,7 +302,7 @@ def test_a_store_on_a_server_goes_back(on_server: Path, monkeypatch: pytest.Monk
     newer = rows_of(on_server)
     assert before != newer
     with monkeypatch.context() as patch:
-        patch.setattr(copying, "FIRST", ("router", "run"))
+        patch.setattr(half_copy, "FIRST", ("router", "run"))
         patch.setattr(copying, "insert", fails_at("settled"))
         assert "lost on the way back: 5 samples" in goes_back(on_server, "y\n")
     assert newer == rows_of(on_server)

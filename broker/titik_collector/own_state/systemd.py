@@ -25,6 +25,13 @@ def start(store: Path, file: Path | None = None) -> str:
     return "titik collect" if file is None else f"titik collect --config {shlex.quote(str(file))}"
 
 
+def stop(store: Path | None) -> str:
+    """The command that stops who writes this store, and who sends its messages."""
+    if store is not None and _names("titik-collector", store.parent):
+        return "systemctl stop titik-collector titik-notify"
+    return "Ctrl-C where titik collect runs, and where titik notify does"
+
+
 def start_broker(directory: Path) -> str:
     """The command that starts the broker of this directory."""
     if _names("titik-broker", directory):

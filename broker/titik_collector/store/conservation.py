@@ -4,6 +4,7 @@ taken = stored + refused + lost + in spool, each term from seq ranges and none f
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from titik_collector.limits import MAX_FINDINGS
@@ -46,12 +47,12 @@ def by_run(db: Database) -> dict[str, RunTotals]:
 
 def findings(db: Database) -> list[str]:
     """What is wrong, in words; an empty list when all is well. At most MAX_FINDINGS."""
-    found: list[str] = []
-    for finding in _all(db):
-        found.append(finding)
-        if len(found) >= MAX_FINDINGS:
-            break
-    return found
+    return list(islice(_all(db), MAX_FINDINGS))
+
+
+def law(db: Database) -> list[str]:
+    """Runs for which the law does not hold, without a look at any sample; at most MAX_FINDINGS."""
+    return list(islice(_conservation(db), MAX_FINDINGS))
 
 
 def _all(db: Database) -> Iterator[str]:

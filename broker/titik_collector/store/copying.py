@@ -1,12 +1,12 @@
 """A store, copied row by row to another place, whichever engine either is on.
 
 Rule: rows go in the order of their key, so the last row of the copy says where to go on.
-Rule: a copy that is not whole has a table `copying`, and nothing opens it as a store.
-Rule: a store that never heard a router is as good as none, so a copy may take its place.
+Rule: a file is copied while its collector goes on (`living_copy.py`), which is stopped for the end.
 Rule: what people enter is copied last, for they go on to change it, and a revocation counts.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,20 +14,21 @@ from titik_collector.store import (
     conservation,
     desk_copying,
     desk_opening,
+    half_copy,
     identity,
+    living_copy,
     notify_copying,
     notify_opening,
+    noting,
     opening,
+    sqlite,
 )
-from titik_collector.store.database import HALF, Database, Row, StoreError, TableShape, insert
+from titik_collector.store.database import Database, Row, StoreHeld, TableShape, insert
+from titik_collector.store.half_copy import Copied
+from titik_collector.store.living_copy import LivingCopy
 from titik_collector.store.opening import Where
 
-FIRST = ("router", "site", "boot", "run", "incident")  # other rows refer to theirs
 PART = 5000  # rows of a transaction: a kill loses no more
-
-
-class Copied(StoreError):
-    """The copy is not whole; the text has the remedy."""
 
 
 class StorePair(NamedTuple):
@@ -37,43 +38,99 @@ class StorePair(NamedTuple):
     desk: Where  # the same store, as the page opens it
 
 
-def copy_city(
-    source: StorePair,
-    target: StorePair,
-    copied: Callable[[str, int], None],
-    noted: Callable[[str], None],
-) -> conservation.SampleTotals:
-    """Copy a store that no collector holds, or go on with it; StoreHeld, StoreError.
+class CityCopy(NamedTuple):
+    """What became of a copy."""
 
-    `copied` is given each table's name and rows, `noted` what to know though it is no failure.
+    totals: conservation.SampleTotals | None  # None: FROM is held, and goes on to change
+    rows: dict[str, int]  # of each table that was counted in this run
+
+
+def copy_city(source: StorePair, target: StorePair, noted: Callable[[str], None]) -> CityCopy:
+    """Copy a store, or go on with it; StoreHeld, StoreError.
+
+    `noted` is given what to know meanwhile, though it is no failure.
     """
     there = opening.name(target.store)
     if opening.is_same(source.store, target.store):
         raise Copied(f"{there}: is FROM and TO; name two places")
-    with (
-        opening.reading(source.store) as reader,
-        opening.writing(source.store) as held,
-        opening.writing(target.store, half=True) as into,
-    ):
-        origin = f"{reader.place()} {identity_of(reader)}"
-        begin(reader, into, origin, there)
-        _copy_desk(source.desk, target.desk)  # what stops it is better known now than in hours
-        if not _copy_delivered(source.desk, target.desk):
-            noted(
-                f"messages of the last hour may come twice: titik-notify was on {there} before;"
-                " restart it before you start the collector"
-            )
-        counts = copy(reader, into, origin, there, held.renew)
-        if found := conservation.findings(into):
-            raise Copied(
-                f"{there}: {found[0]}; this copy is no store yet: does titik db"
-                f" check find the same in {opening.name(source.store)}? then copy a backup of it"
-            )
-        for name, rows in {**counts, **_copy_desk(source.desk, target.desk)}.items():
-            copied(name, rows)
+    with ExitStack() as stack:
+        reader = stack.enter_context(opening.reading(source.store))
+        held = _held(stack, source.store)
+        into = stack.enter_context(opening.writing(target.store, half=True))
+        if held is not None and not living_copy.is_begun(reader, into):
+            if is_moved(reader, into):  # and the command was killed at its very end
+                noting.end(held)
+            counts = _copy_still(source, target, reader, held, into, noted)
+        else:
+            writer = held or _beside(stack, source.store)
+            living = LivingCopy(reader, writer, into, there, noted)
+            _copy_desk(source.desk, target.desk)  # what stops it is better known now than in hours
+            living.take_rows()
+            counts = {} if living.is_checked else living.check()
+            held = held or _held(stack, source.store)
+            living.catch_up()
+            if held is None:
+                return CityCopy(None, counts)
+            _bring_delivered(source, target, noted)
+        counts |= _copy_desk(source.desk, target.desk)
         held.renew()
-        finish(into)
-        return conservation.totals(into)
+        half_copy.finish(into)
+        noting.end(held)
+        return CityCopy(conservation.totals(into), counts)
+
+
+def _held(stack: ExitStack, where: Where) -> Database | None:
+    """The store, until the end of the stack; None: a collector holds it, and it is a file."""
+    try:
+        return stack.enter_context(opening.writing(where))
+    except StoreHeld:
+        if where.path is None:
+            raise
+        return None
+
+
+def _beside(stack: ExitStack, where: Where) -> Database:
+    """A file for writing notes into it, while a collector holds it."""
+    assert where.path is not None
+    return stack.enter_context(closing(sqlite.open_beside(where.path)))
+
+
+def is_moved(source: Database, target: Database) -> bool:
+    """Whether the target is a whole store, and of the same city."""
+    there = None if target.has_table("copying") else identity.known(target)
+    here = identity.known(source)
+    return here is not None and there is not None and here.store == there.store
+
+
+def _copy_still(
+    source: StorePair,
+    target: StorePair,
+    reader: Database,
+    held: Database,
+    into: Database,
+    noted: Callable[[str], None],
+) -> dict[str, int]:
+    """Of a store that nobody writes: how many rows each table has."""
+    there = opening.name(target.store)
+    origin = f"{reader.place()} {identity_of(reader)}"
+    begin(reader, into, origin, there)
+    _copy_desk(source.desk, target.desk)  # what stops it is better known now than in hours
+    _bring_delivered(source, target, noted)
+    counts = copy(reader, into, origin, there, held.renew)
+    if found := conservation.findings(into):
+        raise Copied(
+            f"{there}: {found[0]}; this copy is no store yet: does titik db"
+            f" check find the same in {opening.name(source.store)}? then copy a backup of it"
+        )
+    return counts
+
+
+def _bring_delivered(source: StorePair, target: StorePair, noted: Callable[[str], None]) -> None:
+    if not _copy_delivered(source.desk, target.desk):
+        noted(
+            f"messages of the last hour may come twice: titik-notify was on"
+            f" {opening.name(target.store)} before; restart it before you start the collector"
+        )
 
 
 def _copy_desk(source: Where, target: Where) -> dict[str, int]:
@@ -97,22 +154,11 @@ def _copy_delivered(source: Where, target: Where) -> bool:
 
 def begin(source: Database, target: Database, origin: str, name: str) -> list[TableShape]:
     """Go on with a copy of this origin, else begin one; its tables. Copied if a store is there."""
-    tables = _tables(source, target)
+    tables = half_copy.tables_of(source, target)
     target.be_patient()  # to empty a large table, or to count it, takes minutes
-    if target.has_table("copying"):
-        if target.execute("SELECT origin FROM copying") == [(origin,)]:
-            return tables
-    elif not identity.is_empty(target):
-        raise Copied(
-            f"{name}: is a store already; copy to another place, or move it away; on a server:"
-            " ALTER SCHEMA titik RENAME TO titik_old"
-        )
-    with target.transaction():
-        for table in reversed(tables):
-            target.execute(f"DELETE FROM {table.name}")
-        target.execute(HALF)
-        target.execute("DELETE FROM copying")
-        target.execute("INSERT INTO copying (origin) VALUES (?)", (origin,))
+    if not half_copy.is_of(target, origin):
+        half_copy.refuse_store(target, name)
+        half_copy.begin(target, tables, origin)
     return tables
 
 
@@ -131,33 +177,10 @@ def copy(
                 with target.transaction():
                     target.executemany(insert(table.name, table.columns), part)
                 renew()
-        counts = _counts(source, tables)
-    if _counts(target, tables) != counts:
+        counts = half_copy.counts(source, tables)
+    if half_copy.counts(target, tables) != counts:
         raise Copied(f"{name}: has other rows than its source; remove it, and copy again")
     return counts
-
-
-def finish(target: Database) -> None:
-    """The copy is a store from now on."""
-    with target.transaction():
-        target.raise_numbers()
-        target.execute("DROP TABLE copying")
-
-
-def _tables(source: Database, target: Database) -> list[TableShape]:
-    """Those of both, in an order in which each row finds those that it refers to."""
-    there = {table.name for table in target.tables()}
-    found = []
-    for table in source.tables():
-        if table.name in there:
-            found.append(table)
-        elif source.execute(f"SELECT 1 FROM {table.name} LIMIT 1"):
-            raise Copied(
-                f"{table.name}: holds rows of an earlier version; run titik collect on the source"
-                " until its log reports that all are unpacked"
-            )
-    first = {name: number for number, name in enumerate(FIRST)}
-    return sorted(found, key=lambda table: first.get(table.name, len(FIRST)))
 
 
 def _missing(source: Database, target: Database, table: TableShape) -> Iterator[list[Row]]:
@@ -172,10 +195,6 @@ def _missing(source: Database, target: Database, table: TableShape) -> Iterator[
     )
     while part := list(islice(rows, PART)):
         yield part
-
-
-def _counts(db: Database, tables: list[TableShape]) -> dict[str, int]:
-    return {one.name: db.execute(f"SELECT count(*) FROM {one.name}")[0][0] for one in tables}
 
 
 def identity_of(db: Database) -> str:

@@ -135,7 +135,14 @@ def at_fault(name: object, reason: str) -> Sentence:
 
 
 # Stands in a copy until it is whole, and is made before any other table.
-HALF = "CREATE TABLE IF NOT EXISTS copying (origin TEXT NOT NULL)"
+HALF = """
+CREATE TABLE IF NOT EXISTS copying (
+  origin TEXT NOT NULL,
+  noted BIGINT NOT NULL DEFAULT 0,  -- of a living copy: the newest note that was brought
+  passed TEXT NOT NULL DEFAULT '',  -- JSON: the table and the key that it has come to
+  checked BIGINT NOT NULL DEFAULT 0  -- 1: all of it was found to be the source
+)
+"""
 
 
 def check_whole(db: "Database", name: object) -> None:

@@ -1,6 +1,6 @@
 """What `titik notify` keeps, copied to another place, whichever engine either is on.
 
-Rule: what is there already is newer, and stays.
+Rule: what is there already was brought before, or is newer, and stays.
 Rule: a delivery is a row or two, so one transaction has all of them.
 Rule: which store was served stays behind: a fresh server gives the next one the same place.
 """
@@ -11,7 +11,7 @@ TABLES = ("delivery", "own_message", "report_mail")
 
 
 def copy(source: Database, target: Database) -> bool:
-    """Bring it to one that is empty; False: that one has others, so a message may come twice."""
+    """Bring what is missing; False: the target has others, so a message may come twice."""
     with source.snapshot():
         rows = {
             name: list(source.execute(f"SELECT {_columns(source, name)} FROM {name}"))
@@ -19,14 +19,18 @@ def copy(source: Database, target: Database) -> bool:
             if source.has_table(name)  # one of an earlier version has fewer
         }
     with target.transaction():
-        if has_rows(target):
-            return all(
-                set(found) <= set(target.execute(f"SELECT {_columns(source, name)} FROM {name}"))
-                for name, found in rows.items()
-            )
+        there = {
+            name: set(target.execute(f"SELECT {_columns(source, name)} FROM {name}"))
+            for name in rows
+        }
+        if all(there[name] >= set(found) for name, found in rows.items()):
+            return True
+        if not all(there[name] <= set(found) for name, found in rows.items()):
+            return False
         for name, found in rows.items():
             columns = tuple(_columns(source, name).split(", "))
-            target.executemany(insert(name, columns), found)
+            missing = [row for row in found if row not in there[name]]
+            target.executemany(insert(name, columns), missing)
         target.raise_numbers()
     return True
 

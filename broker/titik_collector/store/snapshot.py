@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from titik_collector.store import copying, opening
+from titik_collector.store import copying, half_copy, noting, opening
 from titik_collector.store.database import StoreError
 from titik_collector.store.opening import Where
-from titik_collector.store.sqlite import open_reader, open_writer
+from titik_collector.store.sqlite import SqliteDatabase, open_reader, open_writer
 
 # Else who reads it leaves files beside it, and has to be allowed to write its folder.
 _ALONE = "PRAGMA journal_mode = DELETE"
@@ -48,18 +48,19 @@ def copy_to(
         closing(open_writer(copy, of_version)) as into,
     ):
         copying.copy(source, into, "", str(copy), renew)
-        copying.finish(into)
+        half_copy.finish(into)
         into.execute(_ALONE)
 
 
 def _copy_file(store: Path, copy: Path, of_version: int | None) -> None:
     with (
         closing(open_reader(store, of_version=of_version)) as source,
-        closing(sqlite3.connect(copy)) as into,
+        closing(sqlite3.connect(copy, isolation_level=None)) as into,
     ):
         try:
             source.raw.backup(into)
             into.execute(_ALONE)
+            noting.end(SqliteDatabase(into, copy))  # it is no source of a copy that goes on
         except sqlite3.Error as error:  # of the one or of the other
             raise Uncopied(f"{store} to {copy}: {error}") from error
 

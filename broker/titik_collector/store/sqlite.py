@@ -41,6 +41,7 @@ from titik_collector.wording.sentence import Sentence
 
 # Longer than any reader holds the file; short enough that keep-alives still go out in that time.
 BUSY_MS = 1000
+PATIENT_MS = 30_000  # of who may wait for a collector's longest transaction
 FOLDER = "schema"  # of the store's migrations
 STEPS = 100_000  # of its own machine, some milliseconds, between two looks at the time
 
@@ -208,6 +209,21 @@ def open_writer(
         elif not db.version():
             db.execute(HALF)
         _migrate(db, newest, before, folder)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_beside(path: Path) -> SqliteDatabase:
+    """An existing store for short transactions, while a collector writes it."""
+    try:
+        raw = sqlite3.connect(path, isolation_level=None, timeout=PATIENT_MS / 1000)
+    except sqlite3.Error as error:
+        raise worded(error, path) from error
+    db = SqliteDatabase(raw, path)
+    try:
+        db.execute("PRAGMA synchronous = FULL")
     except BaseException:
         db.close()
         raise
