@@ -46,13 +46,14 @@ from titik_collector.rollups.restate import Restate
 from titik_collector.rollups.upkeep import Upkeep
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import identity, opening, settings
-from titik_collector.store.database import Database, is_of_the_store
+from titik_collector.store.database import Database, StoreError, StoreHeld, is_of_the_store
 from titik_collector.store.packed_minutes import Unpacking
 from titik_collector.timeline import server_clock
 from titik_collector.timeline.pruning import Pruning
 from titik_collector.timeline.server_clock import ServerClock
 from titik_collector.timeline.timekeeping import Timekeeping
 from titik_mqtt.endpoint import Endpoint
+from titik_mqtt.failures import LinkDown
 from titik_wire.limits import MAX_DAY_STARTS
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class Parts:
             lambda: self.report.will(),
             self.connected,
             self.lost,
-            lambda: self.takeover.look(),
+            self.approach,
             self.hear_again,
         )
         self.store_name = opening.name(config.store)
@@ -255,6 +256,16 @@ class Parts:
         self.is_silent = True
         self.hearing.stop("store", reason)
         self.report.waits(reason)
+
+    def approach(self) -> None:
+        """Before each connect: whoever lost the store would evict the collector that has it."""
+        try:
+            self.db.renew()
+        except StoreHeld:
+            raise
+        except StoreError as error:
+            raise LinkDown(f"the store fails: {error}") from error
+        self.takeover.look()
 
     def hear_again(self) -> None:
         """Before anything that comes is saved: from now on all that is reported is heard."""

@@ -19,6 +19,7 @@ MAX_ROTAS, MAX_ROTA = 20, 50
 MAX_SECRET_FILE = 4096  # characters
 MAX_PASSWORD_FILE = 4096  # characters
 MAX_STORE_SERVERS = 5  # each that is gone holds a collector up for some seconds
+MAX_SESSION_NAME = 63  # PostgreSQL cuts off what is longer
 MAX_SCHEMA = 63  # PostgreSQL cuts off what the name of one has more
 MAX_HOST = 253  # characters of a DNS name
 

@@ -107,6 +107,7 @@ ITS_OWN = {
     "test_restate": "restates what an early migration of SQLite left",
     "test_server_errors": "is of a server",
     "test_server_store": "is of a server",
+    "test_several_servers": "is of servers",
     "test_statements": "counts statements, which are the same on both",
     "test_status_check": "runs a command on a file",
     "test_status_screens": "runs a command on a file",

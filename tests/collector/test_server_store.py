@@ -1,8 +1,11 @@
 """`titik` over a store on a PostgreSQL server."""
 
 import contextlib
+import json
 import os
+import platform
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,10 +27,12 @@ from titik_collector.accounts.audit import Actor
 from titik_collector.config import model
 from titik_collector.ingest.batch import BatchWriter
 from titik_collector.ingest.items import to_item
+from titik_collector.own_state import collector_state
 from titik_collector.registry.registry import Registry
 from titik_collector.registry.sync import sync
 from titik_collector.rollups.worker import Rollups
 from titik_collector.store import copying, desk_opening, opening
+from titik_collector.store.collecting import read as collecting_of
 from titik_collector.store.database import Columns, Database, upsert
 from titik_collector.store.database import insert as insert_into
 from titik_collector.store.postgres import PostgresPlace
@@ -111,14 +116,13 @@ def fails_at(table: str) -> Callable[[str, Columns], str]:
 
 
 @contextlib.contextmanager
-def collecting(file: Path, **other: Any) -> Iterator["subprocess.Popen[str]"]:
-    """`titik collect`, until the end of the block."""
+def collecting(file: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+    """`titik collect` with these variables, until the end of the block."""
     running = subprocess.Popen(
         [sys.executable, "-m", "titik_collector", "collect", "--config", str(file)],
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'broker'}:{ROOT / 'agent'}"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'broker'}:{ROOT / 'agent'}", **variables},
         stderr=subprocess.PIPE,
         text=True,
-        **other,
     )
     try:
         yield running
@@ -127,26 +131,94 @@ def collecting(file: Path, **other: Any) -> Iterator["subprocess.Popen[str]"]:
         running.communicate()
 
 
-def test_one_collector_collects(file: Path) -> None:
-    """A second is refused; at its end the store is free."""
-    store = model.load(file).store
-    with collecting(file) as first:
+def test_a_second_collector_stands_by_and_takes_over(tmp_path: Path, file: Path) -> None:
+    """It serves its service manager meanwhile, and `status` has both."""
+    store, address = model.load(file).store, tmp_path / "notify"
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        collecting(file) as first,
+    ):
+        manager.bind(str(address))
+        manager.settimeout(60)
         assert until(lambda: opening.is_held(store) is True, True)
-        with collecting(file) as second:
+        with collecting(file, NOTIFY_SOCKET=str(address)) as second:
+            assert b"READY=1\nWATCHDOG=1" == manager.recv(100)
+            assert until(lambda: processes(file) == (first.pid, [second.pid]), True)
+            assert until(lambda: runs(file), True)
+            shown = says("status", "--config", str(file), status=1)  # there is no broker
+            assert f"collector: process {first.pid} on {platform.node()} since " in shown
+            assert f"; standby: process {second.pid} on {platform.node()}, ready since " in shown
+            first.kill()
+            assert until(lambda: processes(file) == (second.pid, []), True)
+            second.send_signal(signal.SIGTERM)
             _, output = second.communicate(timeout=60)
-            assert 1 == second.returncode
-            assert f"another collector (process {first.pid} on " in output
-        first.send_signal(signal.SIGTERM)
-        first.communicate(timeout=60)
-        assert 0 == first.returncode
+            assert 0 == second.returncode
     assert False is opening.is_held(store)
+    assert 1 == output.count("stands by until the store is free")
+    assert 1 == output.count("takes over")
+    assert f"another collector (process {first.pid} on " in output
+
+
+def processes(file: Path) -> tuple[int | None, list[int]]:
+    """Who collects, and who stands by."""
+    with opening.reading(model.load(file).store) as db:
+        found = collecting_of(db)
+    return found.holder and found.holder.process, [one.process for one in found.standbys]
+
+
+def stand_by(file: Path) -> int:
+    """How many."""
+    return len(processes(file)[1])
+
+
+def runs(file: Path) -> bool:
+    """Whether a collector has begun."""
+    return collector_state.read(model.load(file).state_files) is not None
+
+
+def test_a_standby_stops_without_a_word_to_the_broker(file: Path) -> None:
+    """It has not connected; the one that collects goes on."""
+    store = model.load(file).store
+    with opening.writing(store), collecting(file) as standby:
+        assert until(lambda: stand_by(file), 1)
+        standby.send_signal(signal.SIGTERM)
+        _, output = standby.communicate(timeout=60)
+        assert 0 == standby.returncode
+        assert 0 == until(lambda: stand_by(file), 0)
+        assert "broker" not in output
+
+
+def test_a_standby_of_an_older_version_is_none(file: Path, server: PostgresPlace) -> None:
+    """It could not read the store, and ends with what to do."""
+    with opening.writing(model.load(file).store), psycopg.connect(server.url) as db:
+        db.execute(f"INSERT INTO {server.schema}.schema_version (number) VALUES (99)")
+        db.commit()
+        try:
+            with collecting(file) as standby:
+                _, output = standby.communicate(timeout=60)
+                assert 1 == standby.returncode
+        finally:
+            db.execute(f"DELETE FROM {server.schema}.schema_version WHERE number = 99")
+    assert "schema 99, this program reads" in output
+
+
+def test_a_standby_that_is_wanted_and_missing_is_a_warning(file: Path) -> None:
+    """Of `status`, and of what `--json` has for programs."""
+    with opening.writing(model.load(file).store):
+        assert "no standby is ready" not in says("status", "--config", str(file), status=0)
+        file.write_text(file.read_text().replace("[collector]", "[collector]\nstandby = true"))
+        document = json.loads(says("status", "--json", "--config", str(file), status=0))
+        assert "no standby is ready" in document["server"]["warnings"][-1]["text"]
+        assert os.getpid() == document["server"]["collector"]["process"]
+        with collecting(file):
+            assert until(lambda: stand_by(file), 1)
+            assert "no standby is ready" not in says("status", "--config", str(file), status=0)
 
 
 def test_a_collector_whose_store_another_took_over_ends(file: Path, server: PostgresPlace) -> None:
     """It does not go on and report that the store fails."""
-    store = model.load(file).store
     with collecting(file) as running:
-        assert until(lambda: opening.is_held(store) is True, True)
+        assert until(lambda: runs(file), True)
         take_over(server)
         _, output = running.communicate(timeout=60)
     assert "another collector has taken over this store" in output

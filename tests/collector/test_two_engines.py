@@ -308,7 +308,7 @@ def break_off(db: PostgresDatabase, place: PostgresPlace) -> None:
         with psycopg.connect(place.url) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'titik'"
+                " WHERE application_name LIKE 'titik%'"
             )
         settings.keep(db, "tried_ms", 3)
 

@@ -53,7 +53,7 @@ RULES = {
     "deaf-server": (f"{THERE} drop",),
     "reset": (f"{THERE} reject with tcp reset", f"{BACK} reject with tcp reset"),
 }
-COLLECTORS = "application_name = 'titik' AND client_port > 0"
+COLLECTORS = "application_name LIKE 'titik collector%' AND client_port > 0"
 
 
 class Server:

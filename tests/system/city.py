@@ -41,6 +41,7 @@ QUICK = Pace(resend_s=1.0, resend_cap_s=2.0)
 INTERVAL_S = 0.1
 FIRST_WAIT_S = 0.2
 HOUR_MS = 3_600_000
+STANDS_BY = "stands by until the store is free"
 COLLECTOR = ("-c", "from titik_collector.cli import main; main()")
 SLACK_MS = 100  # what two readings of a router's clocks may be apart
 
@@ -236,6 +237,12 @@ max_runs_per_hour = 10000
             ),
             "the collector connects",
         )
+        return started
+
+    def stand_by(self, log: str = "standby.log") -> Process:
+        """Start another collector; returns when it waits for the store, or is over."""
+        started = self._spawn(self.folder / log, *COLLECTOR, "collect", "--config", str(self.file))
+        self.until(lambda: started.is_over or STANDS_BY in started.output(), "it stands by")
         return started
 
     def state(self) -> CollectorState | None:

@@ -1,4 +1,7 @@
-"""`titik collect`: the collector, from its start to the signal that stops it."""
+"""`titik collect`: the collector, from its start to the signal that stops it.
+
+Rule: on a server's store a second one stands by. It speaks to no broker before the store is its.
+"""
 
 import contextlib
 import gc
@@ -6,6 +9,7 @@ import logging
 import os
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,10 +27,10 @@ from titik_collector.config import model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.desk.desk_reading import DeskReading
 from titik_collector.limits import CIRCLES
-from titik_collector.live.self_report import report_waiting
+from titik_collector.live.self_report import forget_past_life, report_waiting
 from titik_collector.own_state.systemd import Service
 from titik_collector.store import opening, upgrading
-from titik_collector.store.database import StoreBusy, StoreHeld
+from titik_collector.store.database import StoreBusy, StoreError, StoreHeld
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +52,9 @@ def collect_command(file: Path, password_file: Path | None) -> None:
         settings = replace(settings, broker=replace(settings.broker, password_file=password_file))
     with plainly():
         _check_folder(settings)
-        with opening.held(settings.store), _started(settings) as collector:
-            _run(collector)
+        service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
+        with opening.held(settings.store), _started(settings, service) as collector:
+            _run(collector, service)
 
 
 def _check_folder(settings: Config) -> None:
@@ -65,12 +70,13 @@ def _check_folder(settings: Config) -> None:
 
 
 @contextlib.contextmanager
-def _started(settings: Config) -> Iterator[collect.Collector]:
+def _started(settings: Config, service: Service) -> Iterator[collect.Collector]:
     """A collector over the open store, as soon as no other collector writes there."""
     since_ms = time.time_ns() // 1_000_000
     keep = upgrading.keeping(settings.store, settings.beside, log.info)
     with contextlib.ExitStack() as stack:
-        waits = False
+        waits = stood_by = False
+        reason = ""
         while True:
             try:
                 opened = opening.open_writer(settings.store, before=keep)
@@ -81,8 +87,21 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
                 )
                 parts = Parts(settings, db, login(settings), reading=door, desk=desk.facts)
                 break
-            except StoreBusy as error:
+            except StoreHeld as error:
                 stack.close()
+                _stand_by(settings, service, error)
+                stood_by = True
+            except StoreError as error:
+                stack.close()
+                if stood_by:  # its server may be gone with the other collector
+                    if str(error) != reason:
+                        log.warning("store cannot be taken over yet reason=%s", error)
+                    reason = str(error)
+                    service.lives()
+                    time.sleep(collect.RETRY_S)
+                    continue
+                if not isinstance(error, StoreBusy):
+                    raise
                 if not waits:
                     log.warning("store is busy, waiting reason=%s", error)
                 waits = True
@@ -91,12 +110,25 @@ def _started(settings: Config) -> Iterator[collect.Collector]:
         yield collect.Collector(parts)
 
 
-def _run(collector: collect.Collector) -> None:
+def _stand_by(settings: Config, service: Service, held: StoreHeld) -> None:
+    """Until the other collector is gone; a service manager may rely on this one meanwhile."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda _number, _frame: sys.exit(0))
+    log.info("stands by until the store is free reason=%s", held)
+
+    def each() -> None:
+        service.lives()
+        forget_past_life(settings)
+
+    opening.stand_by(settings.store, each)
+    log.info("takes over, no other collector holds the store")
+
+
+def _run(collector: collect.Collector, service: Service) -> None:
     gc.set_threshold(*CIRCLES)
     stopped = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _frame: stopped.append(number))
-    service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
     try:
         while not stopped:
             collector.turn()

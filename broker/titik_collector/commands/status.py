@@ -13,6 +13,7 @@ from titik_collector.config.model import Config
 from titik_collector.config.schema import ConfigError
 from titik_collector.queries import (
     backup_warnings,
+    collectors,
     failing_receivers,
     server_warnings,
     site_groups,
@@ -27,6 +28,7 @@ from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.queries.status_check import Limits
 from titik_collector.screens import status_detail, status_screen, top_screen
 from titik_collector.store import opening
+from titik_collector.store.collecting import StoreCollectors
 from titik_collector.store.database import Database, StoreError
 from titik_collector.timeline import server_clock
 
@@ -92,12 +94,12 @@ def status_command(
         _check(file, Limits(**limits))
     with plainly():
         settings = model.load(file)
-        city, server = _gather(settings)
+        city, server, who = _gather(settings)
     city = city if where is None else _only(city, where)
     found = None if name is None else _find(city, name, settings.city.name)
     console = Console()
     if as_json:
-        click.echo(status_json.text(status_json.document(city, server, found)))
+        click.echo(status_json.text(status_json.document(city, server, found, who)))
     elif by is not None:
         show(status_screen.render_groups(city, site_groups.grouped(city.sites, by, city.at_ms)))
     elif found is not None:
@@ -106,7 +108,8 @@ def status_command(
         show(status_screen.render_problems(city))
     else:
         height = console.height if console.is_terminal else None
-        show(status_screen.render(city, height=height, everything=everything))
+        foot = None if who is None else collectors.line(who, settings.city.timezone)
+        show(status_screen.render(city, height=height, everything=everything, collectors=foot))
     sys.exit(1 if server.fails else 0)
 
 
@@ -127,7 +130,7 @@ def top(file: Path, every: float) -> None:
         settings = model.load(file)
         console = Console()
         if not (console.is_terminal and sys.stdin.isatty()):
-            city, _ = _gather(settings)
+            city, *_ = _gather(settings)
             console.print(status_screen.render(city))
             return
         top_screen.run(console, lambda: _gather(settings)[0], every)
@@ -140,15 +143,19 @@ def _only(city: CityStatus, where: str) -> CityStatus:
         raise click.BadParameter(str(error), param_hint="--where") from error
 
 
-def _gather(settings: Config) -> tuple[CityStatus, Server]:
-    """The city and the server; StoreError says what the server reports, if the store is gone."""
+def _gather(settings: Config) -> tuple[CityStatus, Server, StoreCollectors | None]:
+    """The city, the server and who collects.
+
+    StoreError says what the server reports, if the store is gone.
+    """
     now_ms = server_clock.shown_ms(None)
     try:
         with opening.reading(settings.store, settings.file) as db:
             now_ms = server_clock.shown_ms(db)
             server = _server(settings, now_ms, db)
             of, warned = settings.city, server.warnings
-            return status.gather(db, of.name, now_ms, warned, of.title, of.timezone), server
+            city = status.gather(db, of.name, now_ms, warned, of.title, of.timezone)
+            return city, server, collectors.look(settings, db)
     except StoreError as error:
         where = settings.store
         if where.path is not None and opening.is_held(where) is False:

@@ -149,6 +149,14 @@ class Collector:
             " JSON, unless one is set to pack",
         ),
     ] = True
+    standby: Annotated[
+        bool,
+        Setting(
+            FLAG,
+            "whether another `titik collect` on the same PostgreSQL store is to stand by; then"
+            " `titik status` and the page warn where none does",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +346,9 @@ def check(config: Config) -> None:
     file = config.file
     check_sites(file, config.site, config.router, config.broker.username or COLLECTOR_USER)
     check_store(file, config.store)
+    if config.collector.standby and config.store.url is None:
+        wrong = "is of no use to a store in a file"
+        raise ConfigError(file, "collector.standby", wrong, "give it with store.url")
     check_page(file, config.web, config.store)
     check_receivers(file, config.receiver, config.rota, config.smtp, config.heartbeat)
     named = [*(one.name for one in config.receiver), *(one.name for one in config.rota)]

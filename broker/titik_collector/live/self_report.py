@@ -13,6 +13,7 @@ from typing import Literal
 
 from titik_collector.broker_link.inbox import Outbox
 from titik_collector.config.model import STATE_FOLDER, Config
+from titik_collector.own_state import collector_state
 from titik_collector.own_state.collector_state import EVERY_S, CollectorState, StateFile
 from titik_collector.store.identity import Identity
 from titik_wire import __version__, codec, topics
@@ -163,6 +164,13 @@ def report_waiting(settings: Config, reason: str, since_ms: int) -> None:
     own, now_ms = settings.collector, time.time_ns() // 1_000_000
     state = CollectorState(own.id, os.getpid(), now_ms, since_ms, store_problem=reason)
     StateFile(settings.state_files, STATE_FOLDER).write(state)
+
+
+def forget_past_life(settings: Config) -> None:
+    """Remove a state file that nobody writes: who stands by is no collector that hangs."""
+    state = collector_state.read(settings.state_files)
+    if state is not None and state.is_stale(time.time_ns() // 1_000_000):
+        StateFile(settings.state_files).remove()
 
 
 def _label(text: str) -> str:

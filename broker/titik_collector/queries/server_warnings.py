@@ -14,7 +14,8 @@ from titik_collector.config.model import Config
 from titik_collector.languages.codes import marked
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
-from titik_collector.store import identity, opening, presence_rows
+from titik_collector.queries.collectors import NO_STANDBY
+from titik_collector.store import collecting, identity, opening, presence_rows
 from titik_collector.store.database import Database
 from titik_collector.timeline import server_clock
 from titik_collector.wording.sentence import Length, Sentence
@@ -67,6 +68,8 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     elif state is not None and state.behind_ms >= BEHIND_MS:
         behind = marked("the collector has been behind for {length}")
         warnings.append(Warned("warning", Sentence(behind, length=Length(state.behind_ms))))
+    elif db is not None and settings.collector.standby and not collecting.read(db).standbys:
+        warnings.append(Warned("warning", Sentence(NO_STANDBY)))
     clock = None if db is None else server_clock.problem(db)
     if clock is not None:
         warnings.append(Warned("warning", clock))

@@ -9,15 +9,19 @@ from typing import Any
 
 from titik_collector.queries.server_warnings import Server
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
+from titik_collector.store.collecting import CollectorSession, StoreCollectors
 from titik_wire import codec, instant
 
 TERMS = ("taken", "stored", "refused", "lost", "in_spool")
 
 
 def document(
-    city: CityStatus, server: Server, one: SiteStatus | RouterStatus | None = None
+    city: CityStatus,
+    server: Server,
+    one: SiteStatus | RouterStatus | None = None,
+    who: StoreCollectors | None = None,
 ) -> dict[str, Any]:
-    """Everything; or one router, or one site with its routers."""
+    """Everything; or one router, or one site with its routers. `who` collects."""
     head = {"v": 1, "at": instant.to_text(city.at_ms)}
     if isinstance(one, RouterStatus):
         return {**head, "router": _router(one)}
@@ -26,7 +30,7 @@ def document(
     return {
         **head,
         "ok": not (city.warnings or any(one.problems for one in city.routers())),
-        "server": _server(server),
+        "server": _server(server) | ({} if who is None else _collectors(who)),
         "city": {
             **_line(city.line),
             "samples": dict(zip(TERMS, city.totals, strict=True)),
@@ -60,6 +64,19 @@ def _server(server: Server) -> dict[str, Any]:
         }
         found |= _known(problem=state.problem)
     return found | _known(certificate_days=server.expires_days)
+
+
+def _collectors(found: StoreCollectors) -> dict[str, Any]:
+    holder = found.holder
+    return {
+        **_known(collector=None if holder is None else _collecting(holder)),
+        "standbys": [_collecting(one) for one in found.standbys],
+    }
+
+
+def _collecting(one: CollectorSession) -> dict[str, Any]:
+    since = instant.to_text(one.since_ms)
+    return {"process": one.process, "machine": one.machine, "since": since}
 
 
 def _site(one: SiteStatus) -> dict[str, Any]:

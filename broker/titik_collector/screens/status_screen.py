@@ -33,13 +33,17 @@ class TableRow:
 
 
 def render(
-    city: CityStatus, *, height: int | None = None, everything: bool = False
+    city: CityStatus,
+    *,
+    height: int | None = None,
+    everything: bool = False,
+    collectors: str | None = None,
 ) -> RenderableType:
     """The whole screen. `height`: lines of the terminal; what is well is folded to fit."""
     head = [*warnings(city.warnings), *problems(city, None if height is None else height // 3)]
     if head:
         head.append(Text(""))
-    foot = [Text(""), *_footer(city)]
+    foot = [Text(""), *_footer(city), *([] if collectors is None else [Text(collectors)])]
     rows = all_rows(city)
     most = MAX_ROWS if height is None else max(MIN_ROWS, height - len(head) - len(foot) - 3)
     if everything or len(rows) <= most:

@@ -5,7 +5,7 @@ Rule: the driver of PostgreSQL is loaded where the configuration names a server,
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -82,6 +82,14 @@ def is_held(where: Where, db: Database | None = None) -> bool | None:
     from titik_collector.store import postgres_schema
 
     return postgres_schema.is_held(place)
+
+
+def stand_by(where: Where, each: Callable[[], None]) -> None:
+    """Until nobody holds a store on a server; `each` is called every second."""
+    place = postgres(where)
+    from titik_collector.store import postgres_standby
+
+    postgres_standby.wait(place, each)
 
 
 def exists(where: Where) -> bool:

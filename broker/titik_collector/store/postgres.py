@@ -24,6 +24,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from titik_collector.languages.codes import marked
+from titik_collector.store import collecting
 from titik_collector.store.database import (
     HALF,
     Row,
@@ -153,8 +154,9 @@ def _in_time(
 class PostgresDatabase:
     """A session with a server."""
 
-    def __init__(self, place: PostgresPlace, is_shared: bool = False) -> None:
-        self._place = place
+    def __init__(self, place: PostgresPlace, is_shared: bool = False, name: str = "titik") -> None:
+        """`name`: what its sessions say of themselves."""
+        self._place, self._name = place, name
         self._is_shared = is_shared  # several write, each in short transactions, without a lease
         self._epoch: int | None = None  # of the lease; None: this session only reads
         self._is_patient = True  # a reader may ask for what takes an hour
@@ -164,7 +166,7 @@ class PostgresDatabase:
         self._end_s = math.inf  # of the snapshot
         self._cursors = 0
         self._types: dict[str, tuple[str, ...]] = {}
-        self._raw = _connected(place)
+        self._raw = _connected(place, name)
 
     def execute(self, sql: str, values: Values = ()) -> Rows:
         """One statement; StoreError if it fails."""
@@ -223,6 +225,10 @@ class PostgresDatabase:
     def be_patient(self) -> None:
         """From now on an answer may take an hour; nobody waits for an ack."""
         self._raw.is_patient = self._is_patient = True
+
+    def be_impatient(self) -> None:
+        """From now on a server that answers nothing for long has stopped."""
+        self._raw.is_patient = self._is_patient = False
 
     def when_silent(self, do: Callable[[str], object]) -> None:
         """Call it with the reason, again and again, while a statement waits for the server."""
@@ -302,7 +308,8 @@ class PostgresDatabase:
                 f"{self._place}: another collector ({other}) holds this store; stop it, or give"
                 " each a store.schema of its own"
             )
-        self._epoch = taken[0][0]
+        self._epoch, self._name = taken[0][0], collecting.session_name("collector")
+        self.execute("SELECT set_config('application_name', ?, false)", (self._name,))
         self._is_patient = False
         self._write_on()
 
@@ -392,7 +399,8 @@ class PostgresDatabase:
         if time.monotonic() > self._end_s:
             raise QueryCanceled("the time for this answer is over")
         if self._raw.closed and not self._inside:
-            self._raw = _connected(self._place)
+            self._raw = _connected(self._place, self._name)
+            self._raw.is_patient = self._is_patient
             if self._epoch is not None:
                 self._write_on()
         return self._raw
@@ -447,8 +455,9 @@ SELECT until >= clock_timestamp()
 """
 
 
-def _connected(place: PostgresPlace) -> _Session:
+def _connected(place: PostgresPlace, name: str) -> _Session:
     """A session that writes only where a transaction says so; StoreError if there is none."""
+    patience = place.patience
     settings = {
         "search_path": f'"{place.schema}"',
         "lock_timeout": BUSY_MS,
@@ -456,8 +465,12 @@ def _connected(place: PostgresPlace) -> _Session:
         "synchronous_commit": "on",  # an ack outlives the server's end, whatever is usual there
         # A holder that was stopped inside a transaction would keep the lease's row.
         "idle_in_transaction_session_timeout": LEASE_S * 1000,
+        # The server ends a session whose machine is gone, and with it the lease.
+        "tcp_keepalives_idle": patience.ask_s,
+        "tcp_keepalives_interval": patience.ask_s,
+        "tcp_keepalives_count": patience.dead_ms // patience.ask_s // 1000,
+        "tcp_user_timeout": patience.dead_ms,
     }
-    patience = place.patience
     try:
         raw = _Session.connect(
             place.url,
@@ -465,7 +478,7 @@ def _connected(place: PostgresPlace) -> _Session:
             prepare_threshold=1,
             password=place.password,
             connect_timeout=None if "connect_timeout" in place.url else CONNECT_S,
-            application_name="titik",
+            application_name=name,
             target_session_attrs=place.wanted,
             tcp_user_timeout=patience.dead_ms,
             keepalives_idle=patience.ask_s,
