@@ -35,7 +35,8 @@ def possible_channel(number: int | None) -> int | None:
 
 def printable(raw: bytes) -> str:
     """Text; bytes that are no UTF-8 and control characters become U+FFFD."""
-    return _UNPRINTABLE.sub("\ufffd", raw.decode("utf-8", "replace"))
+    text = raw.decode("utf-8", "replace")
+    return text if text.isascii() and text.isprintable() else _UNPRINTABLE.sub("\ufffd", text)
 
 
 def utilization(used: int | None) -> float | None:

@@ -1,11 +1,10 @@
 """What hostapd reports of one station, the same over ubus and over its control interface."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Station:
+class Station(NamedTuple):
     """What hostapd says of one station at this instant; None is what the driver did not say."""
 
     mac: str
@@ -20,9 +19,12 @@ class Station:
 
 def one_each(stations: Iterable[Station]) -> list[Station]:
     """Each client once, though two links of a BSS list it, or one reply does so twice."""
+    listed = list(stations)
+    if len({one.mac for one in listed}) == len(listed) and not any(one.aliases for one in listed):
+        return listed
     found: list[Station] = []
     places: dict[str, int] = {}
-    for station in stations:
+    for station in listed:
         addresses = (station.mac, *station.aliases)
         place = next((places[one] for one in addresses if one in places), len(found))
         if place == len(found):
