@@ -20,6 +20,11 @@ _CERTIFIED = """
 crlfile tls/crl.pem
 require_certificate true
 use_identity_as_username true"""
+# By password, as on this machine; it is not the engineers', where a client id is the client's own.
+_AWAY = """
+# Collectors on other machines.
+listener {port} {address}
+use_username_as_clientid true"""
 
 
 def text(settings: Settings) -> str:
@@ -39,7 +44,14 @@ def text(settings: Settings) -> str:
         collector_port=settings.ports.collector,
         router_tls="" if settings.host is None else _TLS + _CERTIFIED,
         engineer_tls="" if settings.host is None else _TLS,
+        away=_away(settings),
     )
+
+
+def _away(settings: Settings) -> str:
+    if settings.collector_listen is None:
+        return ""
+    return _AWAY.format(port=settings.ports.away, address=settings.collector_listen) + _TLS + "\n"
 
 
 def plugin(root: Path = Path("/")) -> Path:

@@ -68,6 +68,10 @@ class Ports:
     router: Annotated[int, Setting(whole(1, 65535), "the routers' listener")]
     engineer: Annotated[int, Setting(whole(1, 65535), "the engineers' listener")]
     collector: Annotated[int, Setting(whole(1, 65535), "the collector's listener")]
+    away: Annotated[
+        int | None,
+        Setting(whole(1, 65535), "the listener of collectors on other machines", "none"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +90,7 @@ class Settings:
     ] = None
     collector_listen: Annotated[
         str | None,
-        Setting(text(64), "the address of the collector's listener", f"`{LOOPBACK}`, without TLS"),
+        Setting(text(64), "the address of the listener of collectors on other machines", "none"),
     ] = None
     twins: Annotated[
         tuple[str, ...] | None,

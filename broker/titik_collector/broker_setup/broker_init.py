@@ -51,6 +51,8 @@ class Request:
     router_port: int | None = None
     engineer_port: int | None = None
     collector_port: int | None = None
+    collector_listen: str | None = None
+    away_port: int | None = None
     collector: str | None = None
     collector_id: str | None = None
     engineers: tuple[str, ...] = ()
@@ -65,6 +67,7 @@ def init(path: Path, request: Request) -> tuple[BrokerFolder, list[str]]:
     _check_host(request.host)
     _check_address(request.listen)
     _check_address(request.engineer_listen)
+    _check_address(request.collector_listen)
     with locked(path):
         return _init(path, request)
 
@@ -201,6 +204,7 @@ def _settings(request: Request, before: BrokerFolder | None) -> Settings:
         was,
         listen=request.listen or was.listen,
         engineer_listen=request.engineer_listen or was.engineer_listen,
+        collector_listen=request.collector_listen or was.collector_listen,
         collector=request.collector or was.collector,
         collector_id=request.collector_id or was.collector_id,
         engineers=tuple(dict.fromkeys([*was.engineers, *request.engineers])),
@@ -219,11 +223,14 @@ def _settings(request: Request, before: BrokerFolder | None) -> Settings:
 def listeners(settings: Settings) -> dict[str, tuple[str, int]]:
     """Address and port of each, by the option that chooses the port."""
     ports = settings.ports
-    return {
+    found = {
         "--port": (settings.listen, ports.router),
         "--engineer-port": (settings.engineer_listen, ports.engineer),
         "--collector-port": (LOOPBACK, ports.collector),
     }
+    if settings.collector_listen is not None:
+        found["--away-port"] = (settings.collector_listen, ports.away or 0)
+    return found
 
 
 def _ports(request: Request, settings: Settings, before: BrokerFolder | None) -> Ports:
@@ -231,24 +238,24 @@ def _ports(request: Request, settings: Settings, before: BrokerFolder | None) ->
     was = listeners(settings)
     if request.move and (before is None or before.pid() is None):
         was = {name: (at, port if is_free(at, port) else 0) for name, (at, port) in was.items()}
-    asked = (request.router_port, request.engineer_port, request.collector_port)
+    asked = (request.router_port, request.engineer_port, request.collector_port, request.away_port)
     chosen = {
         option: (address, new or old)
-        for (option, (address, old)), new in zip(was.items(), asked, strict=True)
+        for (option, (address, old)), new in zip(was.items(), asked, strict=False)
     }
     taken = [port for _, port in chosen.values() if port]
     if len(set(taken)) != len(taken):
         raise BrokerError(f"the listeners need a port each, not {', '.join(map(str, taken))}")
     _check_free(chosen, before, settings.host)
-    first = (PORT,) * 3  # MQTT's own; the others follow it
+    first: tuple[int, ...] = (PORT,) * 3  # MQTT's own; the others follow it
     if settings.host is not None:
-        first = (TLS_PORT, TLS_PORT + 1, PORT)
+        first = (TLS_PORT, TLS_PORT + 1, PORT, TLS_PORT + 2)
     ports = []
-    for (address, port), begin in zip(chosen.values(), first, strict=True):
+    for (address, port), begin in zip(chosen.values(), first, strict=False):
         ports.append(port or _free_port(address, begin, taken))
         taken.append(ports[-1])
-    router, engineer, collector = ports
-    return Ports(router=router, engineer=engineer, collector=collector)
+    router, engineer, collector, *away = ports
+    return Ports(router=router, engineer=engineer, collector=collector, away=next(iter(away), None))
 
 
 def _check_free(
@@ -330,6 +337,10 @@ def _check_address(address: str | None) -> None:
 
 def _check_secure(settings: Settings, request: Request) -> None:
     """A trial is for this machine: others would hear every password on the way."""
+    if settings.host is None and settings.collector_listen is not None:
+        raise BrokerError(
+            "--collector-listen: is for a broker with TLS alone; give --host NAME as well"
+        )
     if settings.host is not None or request.insecure:
         return
     for option, address in (
@@ -392,6 +403,8 @@ def _differences(old: Settings, new: Settings) -> list[str]:
         "port for routers": (old.ports.router, new.ports.router),
         "port for engineers": (old.ports.engineer, new.ports.engineer),
         "port for the collector": (old.ports.collector, new.ports.collector),
+        "address for collectors on other machines": (old.collector_listen, new.collector_listen),
+        "port for collectors on other machines": (old.ports.away, new.ports.away),
         "the collector's user": (old.collector, new.collector),
         "the collector's id": (old.collector_id, new.collector_id),
         "account of mosquitto": (old.account, new.account),

@@ -16,13 +16,11 @@ def login(config: Config) -> Endpoint:
         password = _password(config)
     elif directory is not None:
         password = directory.password(username)
-    return Endpoint(
-        host=broker.host or LOOPBACK,
-        port=broker.port or (directory.ports.collector if directory else PORT),
-        username=username,
-        password=password,
-        tls=None if broker.ca_file is None else Tls(str(broker.ca_file)),
-    )
+    tls = None if broker.ca_file is None else Tls(str(broker.ca_file))
+    port = directory.ports.collector if directory else PORT
+    if directory is not None and (away := _away(config, directory)) is not None:
+        port, tls = away, tls or _trusts(directory)
+    return Endpoint(broker.host or LOOPBACK, broker.port or port, username, password, tls)
 
 
 def reading(config: Config) -> Endpoint | None:
@@ -33,10 +31,27 @@ def reading(config: Config) -> Endpoint | None:
     if config.broker.directory is None:
         return None
     directory = BrokerFolder.open(config.broker.directory)
-    ca_file = str(directory.path / "tls" / "ca.crt")
-    tls = None if directory.settings.host is None else Tls(ca_file)
-    host, port = directory.engineer_host, directory.ports.engineer
+    tls = None if directory.settings.host is None else _trusts(directory)
+    host, port = readers_host(config, directory), directory.ports.engineer
     return login(config)._replace(host=host, port=port, tls=tls)
+
+
+def readers_host(config: Config, directory: BrokerFolder) -> str:
+    """Where the engineers' listener is of the broker that the collector is at."""
+    name = config.broker.host
+    return directory.engineer_host if name is None or directory.ports.away is None else name
+
+
+def _away(config: Config, directory: BrokerFolder) -> int | None:
+    """The port of the listener for collectors on other machines; None: this one's broker is ours.
+
+    A name that moves between two brokers may lead to the other one.
+    """
+    return None if config.broker.host is None else directory.ports.away
+
+
+def _trusts(directory: BrokerFolder) -> Tls:
+    return Tls(str(directory.path / "tls" / "ca.crt"))
 
 
 def _password(config: Config) -> str:

@@ -112,8 +112,8 @@ def _made(path: Path, sent: bytes) -> BrokerFolder:
             settings,
             listen=own.listen,
             engineer_listen=own.engineer_listen,
-            collector_listen=own.collector_listen,
-            ports=own.ports,
+            collector_listen=own.collector_listen or settings.collector_listen,
+            ports=replace(own.ports, away=own.ports.away or settings.ports.away),
         )
     elif path.is_dir() and any(path.iterdir()):
         raise BrokerError(f"{path}: holds something else; give a directory of its own")

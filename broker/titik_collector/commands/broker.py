@@ -49,6 +49,10 @@ broker.add_command(broker_twin.twin)
 )
 @click.option("--engineer-port", type=_PORT, help="For engineers.")
 @click.option("--collector-port", type=_PORT, help=f"For the collector, always on {LOOPBACK}.")
+@click.option(
+    "--collector-listen", metavar="ADDRESS", help="With --host: where other collectors connect."
+)
+@click.option("--away-port", type=_PORT, help="For collectors on other machines.")
 @click.option("--engineer", "engineers", multiple=True, metavar="NAME", help="One more engineer.")
 @click.option(
     "--insecure", is_flag=True, help="Without --host: listen also where others can read passwords."
@@ -194,4 +198,4 @@ def _listeners(made: BrokerFolder) -> str:
         f"routers={settings.listen}:{ports.router}"
         f" engineers={settings.engineer_listen}:{ports.engineer}"
         f" collector={LOOPBACK}:{ports.collector}"
-    )
+    ) + ("" if ports.away is None else f" away={settings.collector_listen}:{ports.away}")

@@ -69,7 +69,7 @@ def door(settings: Config, password_file: Path | None) -> Endpoint:
         raise BrokerError(f"{folder.path}: has no engineer; titik engineer add {ENGINEER}")
     user = reader_of(engineers)
     made = Endpoint(
-        host=folder.engineer_host,
+        host=login.readers_host(settings, folder),
         port=folder.ports.engineer,
         username=user,
         password=None if password_file is not None else folder.password(user),
