@@ -2,12 +2,16 @@
 
 import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.until import until
 from titik_collector.cli import titik
 from titik_collector.simulation import drill_machines
 
@@ -28,6 +32,7 @@ def number(name: str, output: str) -> int:
     return int(found)
 
 
+@pytest.mark.long
 def test_what_was_not_shipped_and_is_on_no_router_is_lost() -> None:
     """The backup is two seconds old, and these routers forget: the drill reports it."""
     done = played("--forgetting")
@@ -61,6 +66,21 @@ def test_a_program_that_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the package that has it."""
     monkeypatch.setattr(drill_machines, "_path", list)
     assert "Error: ip is missing: apt-get install iproute2\n" == played().output
+
+
+def test_a_drill_that_is_killed_takes_its_machines_with_it() -> None:
+    """Its processes run in namespaces, where nobody looks for them."""
+    code = "from titik_collector.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-uc", code, "drill", *QUICK], stdout=subprocess.PIPE, text=True
+    ) as drill:
+        assert drill.stdout is not None
+        lines = iter(drill.stdout)
+        assert any("collector run" in line for line in lines)
+        assert [] != left()
+        os.kill(drill.pid, signal.SIGKILL)
+        drill.wait()
+        assert 0 == until(lambda: len(left()), 0)
 
 
 def left() -> list[str]:

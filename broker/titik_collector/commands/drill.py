@@ -1,6 +1,9 @@
 """`titik drill`: what a lost machine costs, played on this one."""
 
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -86,8 +89,18 @@ def drill_command(
     from titik_collector.simulation import drill as stage
 
     drill = stage.Drill(source, routers, before_s, interval_s, first_wait_s, power_cut, forgets)
-    with plainly():
+    with plainly(), _ended_as_by_ctrl_c():
         found = stage.run(drill, click.echo, logs)
     for line in stage.lines(drill, found):
         click.echo(line)
     sys.exit(0 if found.is_good else 1)
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM too lets what was begun be removed."""
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

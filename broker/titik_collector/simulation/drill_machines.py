@@ -1,7 +1,7 @@
 """Machines for a drill, on this one: each has processes, a network and a disk of its own.
 
 Rule: a machine is its first process. When that dies, all others die with it, and its network is
-gone, whoever ended it. The drill wipes the disk.
+gone, whoever ended it. It ends with its drill, too. The drill wipes the disk.
 Rule: nothing of this machine's is changed: what is mounted is seen inside alone.
 """
 
@@ -26,7 +26,7 @@ mount --bind {hosts} /etc/hosts
 mount --bind {own} {disk}
 ip link set lo up
 echo
-exec sleep infinity
+exec cat  # until the drill ends
 """
 
 
@@ -64,7 +64,8 @@ class DrillMachine:
             disk=shlex.quote(str(self._paths.disk)),
         )
         words = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-ec"]
-        self._first = _popen([*words, inside], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        pipe = subprocess.PIPE
+        self._first = _popen([*words, inside], stdin=pipe, stdout=pipe, stderr=pipe)
         assert self._first.stdout is not None
         assert self._first.stderr is not None
         if self._first.stdout.readline() != b"\n":
@@ -205,11 +206,14 @@ def _program(name: str) -> list[str]:
 
 
 def _popen(
-    words: list[str], stdout: int | None = None, stderr: int | None = None
+    words: list[str],
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
+    stderr: int | None = None,
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         words,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=stdout,
         stderr=stderr,
         cwd="/",
