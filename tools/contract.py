@@ -24,7 +24,7 @@ LIMITS: Final = {
     "bytes in a message": MAX_PAYLOAD,
     "greatest whole number": MAX_WHOLE,
     "runs that a sample's `spool` or an ack lists": MAX_RUNS,
-    "ranges that an ack lists of one run": MAX_ALSO,
+    "ranges that an ack lists of one run, of each kind": MAX_ALSO,
 }
 
 

@@ -218,6 +218,7 @@ class Sample:
     truncated: bool | None = None  # true: sections were left out to fit the packet
     off_air: bool | None = None  # true: Wi-Fi is off: no BSS transmits, so `clients` is absent
     flow_offload: bool | None = None  # true: flow offload is on, so bytes may be counted too low
+    kept: Annotated[tuple[Held, ...], ByRun()] | None = None  # what it can send again, though acked
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,7 @@ class AckedRun:
     run: RunId  # the key on the wire
     upto: Count  # every seq from 1 to this is settled
     also: Annotated[tuple[Span, ...], Items(MAX_ALSO)] = ()  # settled ranges above it, ascending
+    lacks: Annotated[tuple[Span, ...], Items(MAX_ALSO)] = ()  # kept there, not here: wanted again
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,8 @@ class Ack:
 
     router: Slug  # in the topic only
     runs: Annotated[tuple[AckedRun, ...], ByRun()]  # the open runs
+    store: Token | None = None  # with `lacks`: the id of the store that lacks it
+    epoch: Count | None = None  # with `lacks`: of that store, for who reads along
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ FULL_SAMPLE: Final = replace(
     host=Host(uptime_s=5523, load_1m=0.31, cpu_busy_ratio=0.0, temp_c=-3.5),
     agent=AgentState(1, 188, 3, 0, 0, failed=("reach",), saturated=True),
     truncated=True,
+    kept=(Held(RUN, (1, 184)),),
 )
 
 CASES: Final[list[tuple[Message, str, bytes]]] = [
@@ -134,7 +135,7 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"answered":180},'
         b'"probe":{"at_uptime_ms":5500000,"gateway_up":false},'
         b'"host":{"uptime_s":5523,"load_1m":0.31,"cpu_busy_ratio":0.0,"temp_c":-3.5},'
-        b'"truncated":true}',
+        b'"truncated":true,"kept":{"9f2c41d07be35a68":[1,184]}}',
     ),
     (
         Ack("tirosa-1", (AckedRun(OLDER_RUN, 0), AckedRun(RUN, 180, ((183, 184), (190, 190))))),
@@ -262,6 +263,18 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"began":"2026-11-23T03:03:05.120Z","known":false,"acked":true,"silenced":true,'
         b'"title_id":"Kota Kupang: disk hampir penuh",'
         b'"title_en":"Kota Kupang: the disk is nearly full","value":0.07}',
+    ),
+    (
+        Ack(
+            "tirosa-1",
+            (AckedRun(OLDER_RUN, 0, lacks=((1, 700),)), AckedRun(RUN, 180, ((183, 184),))),
+            "5b1f0c9e116b3c52",
+            12,
+        ),
+        "titik/v1/router/tirosa-1/ack",
+        b'{"v":1,"runs":{"0123456789abcdef":{"upto":0,"lacks":[[1,700]]},'
+        b'"9f2c41d07be35a68":{"upto":180,"also":[[183,184]]}},'
+        b'"store":"5b1f0c9e116b3c52","epoch":12}',
     ),
 ]
 
