@@ -9,6 +9,7 @@ MAX_SYSFS_FILE = 256
 MAX_PPPOE_FILE = 64 * 64  # 64 sessions
 MAX_SINCE_FILE = 64 * 1024
 MAX_MODULES = 64 * 1024  # some 1000 of the kernel's
+MAX_SEGMENT = 1 << 20  # of the spool's; one is read whole, and is deflated in one go
 MAX_LEASE_FILE = 1 << 20  # ten times what dnsmasq's default limit of 1000 leases can fill
 
 # Bytes of one message.
@@ -39,6 +40,9 @@ MAX_SURPLUS = 64
 
 # What is sent, asked and walked through.
 MAX_RESENDS = 10  # of a record that later ones overtook
+# Times that one part of the spool is sent again because a collector lacks it. A store that is
+# restored twice asks twice, one that asks for ever costs five times the bytes.
+MAX_ASKED = 4
 MAX_IN_FLIGHT = 32  # all that can be without PUBACK: backlog window, live samples and status
 MAX_TARGETS = 8  # names, hosts and addresses: bounds how long a round can take
 MAX_SWEEP = 1024  # addresses; a larger LAN would fill the air with our questions

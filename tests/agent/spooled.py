@@ -58,11 +58,11 @@ class _Segments(Segments):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return super().read(position)
 
-    def _contents(self, number: int) -> bytes:
+    def _contents(self, number: int, is_deflated: bool) -> bytes:
         error = self._disk.unread.get(f"{number:010d}.seg")
         if error is not None:
             raise OSError(error, os.strerror(error))
-        return super()._contents(number)
+        return super()._contents(number, is_deflated)
 
 
 def sample(seq: int, run: str = RUN) -> Sample:

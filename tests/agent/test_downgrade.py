@@ -9,6 +9,7 @@ import pytest
 
 from tests import first
 from titik_agent.spool.spool import Spool
+from titik_wire.messages import Ack, AckedRun
 
 RUN = "0123456789abcdef"
 # Of a version that is not there yet: a contract, a field and a section that nobody knows here.
@@ -28,11 +29,21 @@ def kept(spool: Spool) -> list[list[object]]:
     return [[*key, (spool.payload(key) or b"").decode()] for key in waiting]
 
 
+def read_by_first(tmp_path: Path, folder: Path, flash: Path) -> list[list[object]]:
+    """What the first version finds to be sent, and what it counts as damaged and lost."""
+    first.unpack(tmp_path / "first")
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(folder), str(flash)],
+        env={"PYTHONPATH": str(tmp_path / "first/agent")},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("stopped", [True, False], ids=["flash", "memory"])
 def test_the_first_version_reads_todays_spool(tmp_path: Path, stopped: bool) -> None:
     """From flash after a stop, or from the RAM disk; a sample of a later contract too."""
-    first.unpack(tmp_path / "first")
     folder, flash = tmp_path / "spool", tmp_path / "flash"
     spool = Spool(str(folder), persist_dir=str(flash))
     for seq, payload in enumerate((b'{"v":1}', LATER), 1):
@@ -40,13 +51,26 @@ def test_the_first_version_reads_todays_spool(tmp_path: Path, stopped: bool) -> 
     waiting = kept(spool)
     spool.close()
     unread = tmp_path / ("empty" if stopped else "spool"), flash if stopped else tmp_path / "none"
-    done = subprocess.run(
-        [sys.executable, "-c", READ, *map(str, unread)],
-        env={"PYTHONPATH": str(tmp_path / "first/agent")},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert [waiting, [0, 0]] == [json.loads(line) for line in done.stdout.splitlines()]
+    assert [waiting, [0, 0]] == read_by_first(tmp_path, *unread)
     assert 2 == len(waiting)
+
+
+@pytest.mark.thorough
+def test_the_first_version_leaves_alone_what_was_acknowledged(tmp_path: Path) -> None:
+    """It reads the file with what waits, and today's version finds the rest when it is back."""
+    folder = tmp_path / "spool"
+    spool = Spool(str(folder), 1 << 16)
+    for seq in range(1, 41):
+        spool.append(RUN, seq, b'{"v":1,"text":"%0999d"}' % seq)
+        assert spool.settle(Ack("tirosa-1", (AckedRun(RUN, min(seq, 37)),)))
+    waiting = kept(spool)
+    spool.close()
+    found, counts = read_by_first(tmp_path, folder, tmp_path / "none")
+    assert (waiting, 3, [0, 0]) == (found[-3:], len(waiting), counts)
+    assert len(found) < 3 + 4  # of a file with four
+    again = Spool(str(folder), 1 << 16)
+    assert {RUN: (1, 40)} == again.kept()
+    again.close()
 
 
 def test_a_sample_of_a_later_version_is_kept_as_it_is(tmp_path: Path) -> None:

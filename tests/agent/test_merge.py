@@ -16,7 +16,7 @@ from titik_agent.spool.merge import CannotMerge, merge, merge_encoded
 from titik_wire import topics
 from titik_wire.codec import decode, encode
 from titik_wire.limits import MAX_PAST
-from titik_wire.messages import Bss, Host, Net, Past, Reach, Sample, Visitors
+from titik_wire.messages import Bss, Held, Host, Net, Past, Reach, Sample, Visitors
 
 BSS = Bss("ap0", clients=3, clients_min=2, clients_max=5, client_ms=100, since="a")
 NET = Net("wan", role="uplink", up=True, since="a", rx_bytes=10, tx_bytes=20)
@@ -30,6 +30,12 @@ def test_the_merged_sample_speaks_at_the_instant_of_the_newer() -> None:
     assert replace(newer, first_seq=1, clients_min=1, clients_max=14) == merged
     assert 30_000 == merged.covers_ms
     assert 60_000 == merge(sample(3), sample(4)).covers_ms
+
+
+def test_what_is_kept_is_of_the_newer() -> None:
+    """An older one's word of what can be sent again is out of date."""
+    merged = merge(replace(sample(1), kept=(Held(OTHER_RUN, (1, 9)),)), sample(2))
+    assert merged.kept is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What goes out when, and when again; a link and a spool in memory, and a clock we turn."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -158,6 +159,52 @@ def test_newest_first_then_the_rest_oldest_first(world: World) -> None:
     world.take(1, 2, 3)
     world.connect()
     assert [("sample", "b3"), *backlog(1, 2, run=OLD), *backlog(1, 2)] == world.out()
+
+
+def test_what_a_collector_lacks_goes_behind_all_that_was_never_acknowledged(tmp_path: Path) -> None:
+    """The present has its own way; then the backlog, then what is sent again, oldest first."""
+    world = World(Spool(str(tmp_path)))
+    world.take(*range(1, 5))
+    world.connect()
+    world.puback()
+    world.ack(4)
+    world.cut()
+    world.take(5, 6, 7)
+    world.connect(collecting=False)
+    world.out()
+    lacks = Ack("r1", (AckedRun(RUN, 1, lacks=((2, 4),)),), "5b1f", 3)
+    world.publisher.received(ACK, encode(lacks))
+    world.collector("c1", True)
+    world.publisher.step()
+    assert backlog(5, 6, 2, 3, 4) == world.out()
+    world.puback()
+    world.take(8)
+    world.publisher.step()
+    assert [("sample", f"{RUN[0]}8")] == world.out()
+    world.ack(8)
+    world.later(600)
+    assert [] == world.out()
+    world.spool.close()
+
+
+def test_what_is_sent_again_and_lost_on_the_way_comes_once_more(tmp_path: Path) -> None:
+    """As any other record, within the same waits."""
+    world = World(Spool(str(tmp_path)))
+    world.take(1, 2, 3)
+    world.connect()
+    world.puback()
+    world.ack(3)
+    world.out()
+    lacks = Ack("r1", (AckedRun(RUN, 0, lacks=((1, 2),)),), "5b1f", 3)
+    world.publisher.received(ACK, encode(lacks))
+    world.later(50)
+    assert backlog(1, 2) == world.out()
+    world.later(60)
+    assert backlog(1, 2) == world.out()
+    world.ack(1, (3, 3))
+    world.later(30)
+    assert [] == world.out()
+    world.spool.close()
 
 
 LONG = b'{"v":1,"router":"r1","run":"","first_seq":1,"seq":1,"covers_ms":30000}'

@@ -192,6 +192,31 @@ def test_many_runs_take_turns() -> None:
     assert set(runs) | {RUN} == {one.run for held in reported for one in held}
 
 
+def test_what_can_be_sent_again_is_reported_now_and_then_and_while_it_is_asked_for() -> None:
+    """The sample's own run and open ones first, then the newest; nothing is `{}` to who asks."""
+    old, older = "0" * 16, "1" * 16
+
+    class Keeping(FakeSpool):
+        is_asked = False
+
+        def kept(self) -> dict[str, tuple[int, int]]:
+            return dict(self._held)
+
+    spool = Keeping(**{older: (1, 5), old: (2, 7), RUN: (1, 1)})
+    taker = sampler(spool=spool, open_runs=lambda: (older,))
+    found = [taker.take()[0].kept for _ in range(17)]
+    every = (Held(older, (1, 5)), Held(RUN, (1, 1)), Held(old, (2, 7)))
+    assert [every, *[None] * 15, every] == found
+    spool.is_asked = True
+    assert every == taker.take()[0].kept
+    spool.complete = False
+    assert taker.take()[0].kept is None
+    spool.complete, spool._held = True, {}
+    assert () == taker.take()[0].kept
+    spool._held = {f"{n:016x}": (1, 1) for n in range(100)}
+    assert 32 == len(taker.take()[0].kept or ())
+
+
 PAST = tuple(Past(f"a{n}", "bss", f"6b0f/{n}", 1, 1) for n in range(64))
 
 

@@ -185,16 +185,18 @@ def test_files_that_are_not_segments_are_left_alone(tmp_path: Path) -> None:
     assert {"agent.lock", "1.seg", "0000000001.seg"} == set(os.listdir(tmp_path))
 
 
-def test_a_segment_goes_when_nothing_in_it_is_needed(tmp_path: Path) -> None:
-    """The others stay as they are."""
+def test_a_segment_in_which_nothing_is_needed_can_go_first(tmp_path: Path) -> None:
+    """It stays until it is deleted; the others stay as they are."""
     disk = Segments(str(tmp_path), 3 * len(record(9)) + 60)
     places = [disk.append(record(seq)) for seq in range(1, 6)]
     assert [1, 1, 1, 2, 2] == [place.segment for place in places]
 
-    for place in places[:3]:
+    for place in (*places[:3], places[4]):
         disk.forget(place)
+    assert (1, record(2)) == (disk.oldest_dead(), disk.read(places[1]))
+    disk.delete(1)
     assert {"0000000002.seg"} == set(os.listdir(tmp_path))
-    assert record(5) == disk.read(places[4])
+    assert (None, record(5)) == (disk.oldest_dead(), disk.read(places[4]))
     disk.close()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.system.city import City, Remembering, bytes_of, bytes_taken
 from tests.system.dying_collector import MOMENTS
+from titik_agent.spool.record import scan
 from titik_collector.simulation.fleet import Node
 
 pytestmark = pytest.mark.system
@@ -89,7 +90,7 @@ def test_an_agent_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
 def samples_in(directory: Path) -> int:
     """Records in a spool's segments."""
     return sum(
-        one.read_bytes().count(b'"taken_at"') for one in directory.glob("*") if one.is_file()
+        found is not None for one in directory.glob("*.seg") for found in scan(one.read_bytes())
     )
 
 

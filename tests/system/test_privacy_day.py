@@ -13,6 +13,7 @@ import random
 import shutil
 import sqlite3
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -261,7 +262,10 @@ class Story:
             whole = self._city.folder / name
             found = whole.rglob("*") if whole.is_dir() else whole.parent.glob(f"{name}*")
             for file in sorted(one for one in found if one.is_file()):
-                self.texts[f"{moment}: {file.relative_to(self._city.folder)}"] = file.read_bytes()
+                data = file.read_bytes()
+                if file.suffix == ".kept":
+                    data = zlib.decompress(data)
+                self.texts[f"{moment}: {file.relative_to(self._city.folder)}"] = data
 
 
 def live(city: City, lines: dict[str, Wiretap], hotspot: Hotspot) -> Story:

@@ -2,6 +2,7 @@
 
 Rule: `sample` carries the present, each newer than the one before, whether or not anyone collects.
 `backlog` carries all else, oldest first, a window at a time, while a collector is online.
+Rule: what was acknowledged and a collector lacks goes behind all that never was.
 Rule: what no ack covers in time is sent again, packed or plain as collectors take it by then.
 """
 
@@ -50,6 +51,7 @@ class Publisher:
         self._monotonic = monotonic
         self._compress = compress
         self._unsent: deque[Key] = deque()  # oldest first
+        self._again: deque[Key] = deque()  # what was acknowledged, and a collector lacks
         self._newest_live = 0  # highest seq of this run that was published on `sample`
         self._stepped_at = 0.0
 
@@ -75,9 +77,12 @@ class Publisher:
     def _look(self) -> None:
         """See what the spool holds now: appended, merged, settled or dropped since."""
         keys = self._spool.keys()
-        self.unacked.keep(set(keys))
+        # Looked up only where it can be sent: that is counted.
+        again = self._spool.again() if self.collectors.online else []
+        self.unacked.keep({*keys, *again})
         sent = {key for _, key in self.lanes.in_flight()}
         self._unsent = deque([key for key in keys if key not in self.unacked and key not in sent])
+        self._again = deque([key for key in again if key not in self.unacked and key not in sent])
 
     def _send_newest(self, now: float) -> None:
         """The last record is the present, if it is this run's and was never published as such."""
@@ -89,8 +94,10 @@ class Publisher:
 
     def _send_backlog(self, now: float) -> None:
         if self.collectors.online and not self.life.is_stopping:
-            while self._unsent and self.lanes.has_room(self.lanes.backlog, now):
-                self._offer(self.lanes.backlog, self._unsent.popleft(), now)
+            while (some := self._unsent or self._again) and self.lanes.has_room(
+                self.lanes.backlog, now
+            ):
+                self._offer(self.lanes.backlog, some.popleft(), now)
 
     def _offer(self, lane: Lane, key: Key, now: float) -> None:
         payload = self._spool.payload(key)
@@ -115,6 +122,8 @@ class Publisher:
     def received(self, topic: str, payload: bytes) -> None:
         """A message of a collector, which may want the backlog now."""
         self.collectors.received(topic, payload)
+        if self._spool.is_asked:
+            self._look()
         self._send_backlog(self._monotonic())
 
     def is_stuck(self) -> bool:
@@ -128,6 +137,7 @@ class Publisher:
         """What had no PUBACK counts as unsent; what had one may still be acked, or missed."""
         self.lanes.close()
         self._unsent.clear()
+        self._again.clear()
         self.collectors.disconnected()
 
     def _resend_at(self) -> float:
@@ -148,7 +158,7 @@ class Publisher:
         look_at = self._stepped_at + (SOON_S if waits_for_puback else IDLE_S)
         # To subscribe again is due where the broker refused it.
         due = [look_at, self._resend_at(), self.life.subscribe_at]
-        if self._unsent:  # a topic is closed after the broker refused it
+        if self._unsent or self._again:  # a topic is closed after the broker refused it
             closed = (self.lanes.sample.closed_until, self.lanes.backlog.closed_until)
             due += [until for until in closed if until > self._stepped_at]
         return max(0.0, min(due) - now)

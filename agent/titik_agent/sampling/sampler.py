@@ -26,6 +26,8 @@ from titik_wire.messages import AgentState, Bss, Held, Sample
 
 log = logging.getLogger(__name__)
 
+KEPT_EVERY: Final = 16  # samples; one of them says what can be sent again
+
 # What a source may fill: all that a sample can lack, so that a new section is covered too.
 _SECTIONS: Final = tuple([one.name for one in fields(Sample) if one.default is None])
 # Totals and what no sample may lose; of `net` the uplink stays.
@@ -123,6 +125,7 @@ class Sampler:
             first_seq=seq,
             seq=seq,
             spool=self._held(seq),
+            kept=self._kept(seq),
             boot=self._clock.boot,
             uptime_ms=now.uptime_ms,
             taken_at=now.wall_ms,
@@ -159,6 +162,22 @@ class Sampler:
             self._turn = (self._turn + room) % len(others)
             others = (others[self._turn :] + others[: self._turn])[:room]
         return (Held(self.run, own), *others)
+
+    def _kept(self, seq: int) -> tuple[Held, ...] | None:
+        """What can be sent again; not each time, as it changes little and each byte is paid for.
+
+        The runs of `spool` are among them as far as they are kept, so that a run
+        without anything held is not taken for gone.
+        """
+        is_asked = self._spool.is_asked
+        if not self._spool.complete or not (is_asked or seq % KEPT_EVERY == 1):
+            return None
+        kept = self._spool.kept()
+        named = [*self._open_runs(), self.run]
+        first = [run for run in named if run in kept]
+        runs = [*dict.fromkeys([*first, *reversed(kept)])][:MAX_RUNS]
+        found = tuple([Held(run, kept[run]) for run in runs])
+        return found if found or is_asked else None
 
     def _state(self, failed: list[str]) -> AgentState:
         return AgentState(

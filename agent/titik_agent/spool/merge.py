@@ -1,8 +1,8 @@
 """How two neighbouring samples become one: a full spool loses resolution, not totals.
 
-Rule: the merged sample speaks at the instant of the newer, with its identity, clock, `agent` and
-`spool`. So do the fields of who is there now (`clients`, `active`, `bss`, `net`, `off_air`). They
-are absent where the newer could not read them.
+Rule: the merged sample speaks at the instant of the newer, with its identity, clock, `agent`,
+`spool` and `kept`. So do the fields of who is there now (`clients`, `active`, `bss`, `net`,
+`off_air`). They are absent where the newer could not read them.
 Rule: of every byte counter `(ifname, role, since)` the last value is kept: in `bss` or `net` while
 it is there at the end, else in `past`.
 Rule: minima and maxima are over both, of what was observed; a failed section observed nothing.
@@ -42,6 +42,7 @@ _LASTING: Final = tuple(
         "past",
         "truncated",
         "off_air",
+        "kept",
     )
 )
 

@@ -2,6 +2,7 @@
 
 Rule: nothing leaves before the collector's ack covers it, except by merging when the spool is
 full. Only when nothing can merge is the oldest dropped and counted as lost.
+Rule: what an ack covers is held no longer, and stays on disk while there is room.
 Rule: a disk that fails costs no sample and stops nothing.
 Rule: what waited five minutes for its ack is also kept on flash, written at most every 15 minutes.
 """
@@ -18,8 +19,9 @@ from titik_agent.spool.index import Block, Blocks
 from titik_agent.spool.merge import CannotMerge, merge_encoded
 from titik_agent.spool.record import OVERHEAD, Key, pack, scan
 from titik_agent.spool.segments import SHORTAGES, Segments
+from titik_agent.spool.spans import joined
 from titik_agent.spool.storage import Storage
-from titik_wire.messages import Ack, AckedRun, Span
+from titik_wire.messages import Ack, Span
 
 __all__ = ["Key", "Spool"]
 
@@ -125,7 +127,7 @@ class Spool:
         with self._lock:
             block = self._blocks.get(key)
             try:
-                record = self._storage.read(block) if block else None
+                record = self._storage.read(block) if block else self._storage.kept.again.get(key)
             except OSError:
                 return None
             return record[OVERHEAD:] if record else None
@@ -136,16 +138,37 @@ class Spool:
             spans = ((run, self._blocks.span(run)) for run in self._blocks.runs())
             return {run: span for run, span in spans if span}
 
+    def kept(self) -> dict[str, Span]:
+        """Of each run the newest stretch without a hole that is on disk, acknowledged or not."""
+        with self._lock:
+            return self._storage.kept.stretches()
+
+    @property
+    def is_asked(self) -> bool:
+        """The collector lacks something that was acknowledged."""
+        return self._storage.kept.is_asked
+
+    def again(self) -> list[Key]:
+        """Acknowledged records that the collector lacks: some of them, oldest first."""
+        with self._lock:
+            self._storage.find_again()
+            return [*self._storage.kept.again]
+
     def settle(self, ack: Ack) -> bool:
-        """Let go of what the ack covers; False if it claims seqs not taken yet: then of nothing."""
+        """Let go of what the ack covers; False if it claims seqs not taken yet: then of nothing.
+
+        What is let go of is kept on disk while there is room.
+        """
         with self._lock:
             if not self._is_believable(ack):
                 return False
             for acked in ack.runs:
-                for first, last in _settled(acked):
+                for first, last in joined([(1, acked.upto), *acked.also]):
                     for block in self._blocks.within(acked.run, first, last):
-                        self._storage.remove(block)
+                        self._storage.settle(block)
                         self._settled_at = self._monotonic()
+            self._storage.deflate_kept()
+            self._storage.kept.heed(ack)
             self._tidy_checkpoint()
             return True
 
@@ -156,6 +179,8 @@ class Spool:
             if block:
                 self._lose(block)
                 self._tidy_checkpoint()
+            else:
+                self._storage.kept.lost(key)
 
     def checkpoint_if_due(self) -> None:
         """Copy everything to flash if something has waited long and is not there yet."""
@@ -332,14 +357,3 @@ class Spool:
             checkpoint.remove()
         except OSError as error:
             log.warning("checkpoint cannot be removed reason=%s", error)
-
-
-def _settled(acked: AckedRun) -> list[Span]:
-    """The ack's ranges, ascending, those that touch joined."""
-    joined: list[Span] = []
-    for first, last in sorted([(1, acked.upto), *acked.also]):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
-        elif first <= last:
-            joined.append((first, last))
-    return joined

@@ -2,6 +2,8 @@
 
 Rule: a disk that fails is tried again at most once a minute. Nothing here ever raises OSError but
 `read`: the record is as good as before, and cannot be read now.
+Rule: what is acknowledged stays on disk while there is room. A segment in which nothing else is is
+deflated, and goes first, oldest first.
 Rule: files and memory together stay within `limit_bytes`. A sixteenth of it is for the copy of a
 segment that is being rewritten, two more are for dead records: when files and memory would grow
 beyond, the segment with the most dead bytes is rewritten. The rest is `held_limit`.
@@ -9,18 +11,23 @@ beyond, the segment with the most dead bytes is rewritten. The rest is `held_lim
 any limit, after files could not be read for long.)
 """
 
+import errno
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
+from titik_agent.limits import MAX_SEGMENT
 from titik_agent.spool.index import Block, Blocks
+from titik_agent.spool.kept import KeptRecords
 from titik_agent.spool.record import DamagedRecord, Key, unpack
 from titik_agent.spool.segments import NO_FILE, Position, Segments
 
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = 60.0
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 # Segments in a limit: more waste less on dead records, fewer make fewer files.
 _SEGMENTS: Final = 16
 
@@ -42,7 +49,7 @@ class Storage:
         self._monotonic = monotonic
         self._open_segments = open_segments
         self._unread = False  # logged once
-        self._segment_bytes = max(1, limit_bytes // _SEGMENTS)
+        self._segment_bytes = min(max(1, limit_bytes // _SEGMENTS), MAX_SEGMENT)
         self._disk: Segments | None = None  # None: never worked so far
         self._retry_at: float | None = None  # None: the last write went well
         self._failing = (
@@ -55,6 +62,7 @@ class Storage:
         self.stretched_limit = self.held_limit + spare
         self.held_bytes = 0  # bytes of the blocks held
         self.corrupt = 0  # damaged records skipped
+        self.kept = KeptRecords()
         self._working_disk()
 
     @property
@@ -74,7 +82,7 @@ class Storage:
     def put(self, key: Key, age: int, record: bytes, since: float) -> None:
         """Keep a record; blocks within its range are let go of once it is safe."""
         self._reclaim(len(record))
-        block = Block(key, len(record), self._store(record), since)
+        block = Block(key, len(record), self._store(key, record), since)
         self.held_bytes += block.size
         for replaced in self._blocks.add(block, age):
             self._release(replaced)
@@ -99,6 +107,26 @@ class Storage:
         self._unread = False
         return record
 
+    def find_again(self) -> None:
+        """See `KeptRecords.find_again`."""
+        self.kept.find_again(self._on_disk, self._blocks.contains)
+
+    def _on_disk(self, number: int) -> Iterator[tuple[Key, bytes]]:
+        with suppress(OSError):
+            if self._disk:
+                yield from self._disk.records(number)
+
+    def deflate_kept(self) -> None:
+        """Make what is acknowledged small; what cannot be made so is kept no longer."""
+        disk = self._disk
+        if disk is None:
+            return
+        for number in disk.to_deflate():
+            try:
+                disk.deflate(number)
+            except OSError:
+                self._delete(disk, number)
+
     def _log_unread(self, error: OSError) -> None:
         if not self._unread:
             log.warning("spool cannot be read, records are kept reason=%s", error)
@@ -110,7 +138,12 @@ class Storage:
         self.remove(block)
 
     def remove(self, block: Block) -> None:
-        """Let go of a block."""
+        """Let go of a block that nobody has, so that its seqs are a hole."""
+        self.settle(block)
+        self.kept.lost(block.key)
+
+    def settle(self, block: Block) -> None:
+        """Let go of a block that was acknowledged; what is on disk is kept for now."""
         self._blocks.remove(block)
         self._release(block)
 
@@ -128,6 +161,8 @@ class Storage:
             if self._working_disk():
                 self._move_to_disk(self._in_memory)
         if self._disk:
+            self._disk.retire()
+            self.deflate_kept()
             self._disk.close()
 
     def _read(self, position: Position) -> bytes:
@@ -144,30 +179,41 @@ class Storage:
         elif self._disk:
             self._disk.forget(position)
 
-    def _store(self, record: bytes) -> Position | bytes:
+    def _store(self, key: Key, record: bytes) -> Position | bytes:
         disk = self._working_disk()
-        if disk:
+        while disk:
             try:
                 position = disk.append(record)
             except OSError as error:
-                self._disk_failed(error)
+                # A disk that is smaller than the limit: what is kept makes room there too.
+                dead = disk.oldest_dead() if error.errno in _FULL else None
+                if dead is None:
+                    self._disk_failed(error)
+                    break
+                self._delete(disk, dead)
             else:
                 self._retry_at = None
+                self.kept.wrote(position.segment, key)
                 return position
         self._in_memory += len(record)
         return record
 
     def _move(self, block: Block, record: bytes) -> None:
         """Store a record again, wherever records go now."""
-        old, block.position = block.position, self._store(record)
+        old, block.position = block.position, self._store(block.key, record)
         self._free(old)
 
     def _reclaim(self, size: int) -> int | None:
-        """Rewrite the segments with the most dead bytes until there is room to append `size`.
+        """Delete segments in which nothing is needed until there is room to append `size`.
 
-        The segment at which that ended, as it cannot be read now.
+        Then rewrite those with the most dead bytes. The segment at which that ended, as it cannot
+        be read now.
         """
         while self._disk and self.used_bytes + size > self._limit - self._segment_bytes:
+            dead = self._disk.oldest_dead()
+            if dead is not None:
+                self._delete(self._disk, dead)
+                continue
             victim = self._disk.most_dead()
             if victim is None:
                 return None
@@ -178,8 +224,12 @@ class Storage:
                         self._move(block, record)
             except OSError:
                 return victim
-            self._disk.delete(victim)
+            self._delete(self._disk, victim)
         return None
+
+    def _delete(self, disk: Segments, number: int) -> None:
+        disk.delete(number)
+        self.kept.deleted(number)
 
     def _in_segment(self, number: int) -> list[Block]:
         return [
@@ -236,7 +286,10 @@ class Storage:
                 damaged += 1
                 continue
             position, found = one
-            if not self._blocks.contains(found.key):
+            if disk.is_deflated(position.segment):
+                self.kept.wrote(position.segment, found.key)
+            elif not self._blocks.contains(found.key):
+                self.kept.wrote(position.segment, found.key)
                 block = Block(found.key, found.size, position, self._monotonic())
                 for replaced in self._blocks.add(block, found.age):
                     if isinstance(replaced.position, bytes):
@@ -245,7 +298,7 @@ class Storage:
             if isinstance(block.position, Position):
                 disk.keep(block.position)
                 self.held_bytes += block.size
-        disk.sweep()
+        disk.sweep(self.kept.segments())
         self.corrupt += damaged
         if not disk.complete:
             log.warning("no permission to read files of the spool directory=%s", self._directory)

@@ -1,0 +1,105 @@
+"""What was acknowledged and is still on disk, and what of it the collector lacks.
+
+Rule: in memory are the ranges of each segment's records, and the records that are to be sent again:
+those of one segment at a time.
+Rule: a segment is asked for at most MAX_ASKED times, whatever a collector lacks.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+
+from titik_agent.limits import MAX_ASKED
+from titik_agent.spool.record import Key
+from titik_agent.spool.spans import joined, overlap, without
+from titik_wire.messages import Ack, Span
+
+log = logging.getLogger(__name__)
+
+
+class KeptRecords:
+    """The ranges of every record on disk, acknowledged or not, by segment and run."""
+
+    def __init__(self) -> None:
+        self.again: dict[Key, bytes] = {}  # acknowledged records that are to be sent now
+        self._spans: dict[int, dict[str, list[Span]]] = {}
+        self._asked: dict[int, int] = {}  # how often something of a segment was to be sent again
+        self._lacks: dict[str, list[Span]] = {}
+        self._asked_by: tuple[str | None, int | None] | None = None  # store and epoch, last logged
+
+    def wrote(self, number: int, key: Key) -> None:
+        """A segment has a whole record more."""
+        spans = self._spans.setdefault(number, {}).setdefault(key.run, [])
+        if spans and key.first_seq == spans[-1][1] + 1:  # as samples in order do
+            spans[-1] = (spans[-1][0], key.seq)
+        else:
+            spans[:] = joined([*spans, (key.first_seq, key.seq)])
+
+    def lost(self, key: Key) -> None:
+        """These seqs were given up, so that no stretch may reach over them."""
+        self.again.pop(key, None)
+        for runs in self._spans.values():
+            if key.run in runs:
+                runs[key.run] = without(runs[key.run], key.first_seq, key.seq)
+
+    def deleted(self, number: int) -> None:
+        """A segment is gone."""
+        self._spans.pop(number, None)
+        self._asked.pop(number, None)
+
+    def segments(self) -> set[int]:
+        """Those with a whole record."""
+        return set(self._spans)
+
+    @property
+    def is_asked(self) -> bool:
+        """The collector lacks something, by its last ack."""
+        return bool(self._lacks)
+
+    def stretches(self) -> dict[str, Span]:
+        """Of each run the newest stretch without a hole."""
+        found: dict[str, list[Span]] = {}
+        for runs in self._spans.values():
+            for run, spans in runs.items():
+                found.setdefault(run, []).extend(spans)
+        whole = ((run, joined(spans)) for run, spans in found.items())
+        return {run: spans[-1] for run, spans in whole if spans}
+
+    def heed(self, ack: Ack) -> None:
+        """Take in what a collector lacks, as its newest ack has it.
+
+        Its epoch decides nothing: a store that was brought back twice may have a lower one.
+        """
+        self._lacks = {acked.run: list(acked.lacks) for acked in ack.runs if acked.lacks}
+        if self._lacks and (ack.store, ack.epoch) != self._asked_by:
+            self._asked_by = ack.store, ack.epoch
+            log.info(
+                "the collector's store lacks what it had acknowledged, sending it again"
+                " store=%s epoch=%s",
+                *self._asked_by,
+            )
+        self.again = {key: one for key, one in self.again.items() if self._is_lacked(key)}
+
+    def find_again(
+        self,
+        read: Callable[[int], Iterable[tuple[Key, bytes]]],
+        is_held: Callable[[Key], bool],
+    ) -> None:
+        """With nothing left to send again, look into the oldest segment that may have some."""
+        if self.again or not self._lacks:
+            return
+        for number in sorted(self._spans):
+            asked = self._asked.get(number, 0)
+            if asked >= MAX_ASKED or not self._may_have(number):
+                continue
+            self._asked[number] = asked + 1
+            found = [(key, one) for key, one in read(number) if self._is_lacked(key)]
+            self.again = {key: one for key, one in found if not is_held(key)}
+            if self.again:
+                return
+
+    def _may_have(self, number: int) -> bool:
+        runs = self._spans[number]
+        return any(overlap(runs.get(run, ()), spans) for run, spans in self._lacks.items())
+
+    def _is_lacked(self, key: Key) -> bool:
+        return overlap([(key.first_seq, key.seq)], self._lacks.get(key.run, ()))
