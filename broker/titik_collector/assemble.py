@@ -110,6 +110,7 @@ class Parts:
         _note_first(db, now_ms())
         self.takeover = Takeover(db, reading, config.collector.id, own, self.batches.believe)
         self.ingest = Ingest(self.link, self.link, self.batches, now_ms)
+        self.ingest.identity = lambda: self.takeover.identity
         self.outputs = Outputs(Topics(self.link), outputs)
         self._make_jobs(config)
         self._make_alerts(config, desk)

@@ -70,7 +70,14 @@ ON_BOTH = {
         "test_event_reporting",
         "test_hearing",
     ),
-    *("test_heat_map", "test_identity", "test_ingest", "test_last_hour", "test_live_facts"),
+    *(
+        "test_heat_map",
+        "test_identity",
+        "test_ingest",
+        "test_lacking",
+        "test_last_hour",
+        "test_live_facts",
+    ),
     *(
         "test_longer_windows",
         "test_namesakes",

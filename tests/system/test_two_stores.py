@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.city import City
+from tests.system.city import City, Remembering
 
 pytestmark = pytest.mark.system
 
@@ -152,3 +152,74 @@ def test_an_empty_store_is_begun_on_purpose(tmp_path: Path) -> None:
         assert (node.sampler.seq, 0, 0) == (taken, refused, in_spool)
         assert stored + lost == taken
         assert lost > 0
+
+
+def bring_back(city: City, copy: Path) -> None:
+    """An older state of the store, as `titik restore --only-store` puts it there."""
+    assert city.collector is not None
+    city.collector.stop()
+    for end in ("", "-wal", "-shm"):
+        city.store.with_name(city.store.name + end).unlink(missing_ok=True)
+    shutil.copy(copy, city.store)
+    city.collect()
+
+
+def test_a_restored_store_gets_back_what_routers_keep(tmp_path: Path) -> None:
+    """Twice, from the same backup: nothing is lost, and nothing is counted twice."""
+    with City(tmp_path) as city:
+        city.collect()
+        node = city.node(spool=Remembering(tmp_path / "spool"))
+        city.until_taken(node, 5)
+        city.until_acked()
+        copy = copied(city)
+        for _ in range(2):
+            node.is_sampling = True
+            city.until_taken(node, 30)
+            city.until_acked()
+            bring_back(city, copy)
+            node.is_sampling = True
+            city.until_taken(node, 20)  # one in sixteen says what is kept
+            city.until(lambda: not missing(city, node.run), "all is stored again")
+        city.until_acked()
+
+        assert {node.run: (node.sampler.seq, node.sampler.seq, 0, 0, 0)} == city.close_books()
+        assert (
+            "at most 0 of them are lost" in city.titik("db", "check", "--config", str(city.file))[1]
+        )
+
+
+@pytest.mark.usefixtures("caplog")
+def test_a_new_store_gets_what_routers_keep(tmp_path: Path) -> None:
+    """The disk is gone, and no backup is there: the run that is over comes back too."""
+    with City(tmp_path) as city:
+        city.collect()
+        before = city.node(spool=Remembering(tmp_path / "spool"))
+        city.until_taken(before, 20)
+        city.until_acked()
+        city.power_cut(before)
+        before.spool.close()
+        node = city.node(spool=Remembering(tmp_path / "spool"))
+        city.until_taken(node, 20)
+        city.until_acked()
+        assert city.collector is not None
+        city.collector.stop()
+        for end in ("", "-wal", "-shm"):
+            city.store.with_name(city.store.name + end).unlink(missing_ok=True)
+        assert 0 == city.titik("store", "begin", "--config", str(city.file))[0]
+        city.collect()
+        node.is_sampling = True
+        city.until_taken(node, 20)
+        for run in (before.run, node.run):
+            city.until(lambda run=run: not missing(city, run), "all is stored again")  # type: ignore[misc]
+        city.until_acked()
+        books = city.close_books()
+
+        assert (node.sampler.seq, node.sampler.seq, 0, 0, 0) == books[node.run]
+        assert (before.sampler.seq, before.sampler.seq, 0, 0, 0) == books[before.run]
+
+
+def missing(city: City, run: str) -> int:
+    """How many samples of a run the store has heard of and lacks."""
+    with city.reader() as db:
+        rows = db.execute("SELECT taken - stored FROM v_conservation WHERE run = ?", (run,))
+        return sum(int(row[0]) for row in rows) if rows else 1

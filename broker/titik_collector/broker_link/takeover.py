@@ -5,7 +5,8 @@ Rule: it is read before we connect as the collector, for that would evict a coll
 there, and before anything retained is written over.
 Rule: a status of another store or epoch that is still published is another collector's. One that
 stands still for WATCH_S is a ghost, left by a broker that lost power.
-Rule: an empty store does not follow another one silently: what that has acknowledged would be lost.
+Rule: an empty store does not follow another one silently: what that has acknowledged would be lost,
+but for what routers still keep.
 Rule: what cannot be read delays no connection. It is logged once the connection stands.
 """
 
@@ -89,8 +90,8 @@ def _other_store(found: Found) -> str:
         f"this store is empty, and the city has another one: the broker has its acks for"
         f" {len(found.acks)} routers, and its id is {name or 'not known'}. Bring it here with"
         " `titik store copy OLD titik.toml`, or a backup of it with `titik restore --only-store"
-        " FILE`. If it is gone for good: `titik store begin`, then start the collector; what it"
-        " held counts as lost"
+        " FILE`. If it is gone for good: `titik store begin`, then start the collector; routers"
+        " send again what they still keep, and the rest counts as lost"
     )
 
 
@@ -98,7 +99,7 @@ def _log_lost(lost: Mapping[str, int]) -> None:
     if lost:
         log.warning(
             "samples lost with a newer state of this store: the broker's acks cover them and"
-            " they are not here samples=%d routers=%d",
+            " they are not here; what routers still keep of them comes again samples=%d routers=%d",
             sum(lost.values()),
             len(lost),
         )

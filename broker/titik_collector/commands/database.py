@@ -33,8 +33,9 @@ def check_command(file: Path) -> None:
     )
     if restored:
         click.echo(
-            f"of the lost, {restored} had been acknowledged by a newer state of this store, which"
-            " was restored from a backup"
+            f"{restored} had been acknowledged by a newer state of this store, which was restored"
+            f" from a backup; at most {min(restored, lost)} of them are lost, routers sent the rest"
+            " again"
         )
     if kept:
         click.echo(kept)

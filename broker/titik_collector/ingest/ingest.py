@@ -19,6 +19,7 @@ from titik_collector.ingest.saved import Saved
 from titik_collector.limits import MAX_BATCH
 from titik_collector.received import Item, Malformed
 from titik_collector.store.database import is_of_the_store
+from titik_collector.store.identity import Identity
 from titik_wire import codec, topics
 from titik_wire.errors import WireError
 from titik_wire.messages import Ack
@@ -37,6 +38,7 @@ class Ingest:
     _batch: Sequence[ReceivedMessage] = ()
     _items: list[tuple[ReceivedMessage, Item]] = field(default_factory=list)
     flood: bool = False  # the last batch was full, so that more messages wait
+    identity: Callable[[], Identity] | None = None  # of the store, for acks that lack something
 
     def step(self, wait_s: float) -> Saved | None:
         """One batch; None if nothing came. StoreError: it is kept, call again to retry it."""
@@ -98,6 +100,9 @@ class Ingest:
 
     def _publish(self, routers: Mapping[int, str]) -> None:
         for ack in self._batches.acks(routers):
+            if self.identity is not None and any(run.lacks for run in ack.runs):
+                own = self.identity()
+                ack = replace(ack, store=own.store, epoch=own.epoch)
             self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
 
 
@@ -110,7 +115,14 @@ def fit(ack: Ack) -> bytes:
         try:
             return codec.encode(ack)
         except WireError:
-            runs = tuple(replace(run, also=run.also[: len(run.also) // 2]) for run in ack.runs)
+            runs = tuple(
+                replace(
+                    run,
+                    also=run.also[: len(run.also) // 2],
+                    lacks=run.lacks[: len(run.lacks) // 2],
+                )
+                for run in ack.runs
+            )
             if runs == ack.runs:
                 raise
             ack = replace(ack, runs=runs)

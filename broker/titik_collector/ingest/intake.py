@@ -93,7 +93,7 @@ class Intake:
             if isinstance(item, Arrived):
                 sample = item.sample
                 runs.append((router_id, sample.run))
-                runs += [(router_id, held.run) for held in sample.spool]
+                runs += [(router_id, held.run) for held in (*sample.spool, *(sample.kept or ()))]
                 boots.append((router_id, sample.boot))
                 interfaces += [(router_id, name) for name in counted]
             elif isinstance(item, StatusReceived):

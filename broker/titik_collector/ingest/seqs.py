@@ -1,6 +1,8 @@
 """The seqs of each run that are settled, and what that lets each router forget.
 
-A sample settles its own seqs, and reports of each run what its router's spool still holds.
+A sample settles its own seqs, and reports of each run what its router's spool still holds. Now and
+then it also reports what its router can send again, although it was acknowledged: see `Run.keep`.
+Rule: of that only a run's newest sample is believed, because what is kept grows less.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +16,7 @@ from titik_collector.store.open_runs import OpenRuns
 from titik_collector.store.runs import Run, RunName, Runs
 from titik_collector.store.subject_names import NamedRouter
 from titik_collector.timeline.change import Change, of_boot
-from titik_wire.messages import Ack, AckedRun, Sample
+from titik_wire.messages import Ack, AckedRun, Sample, Span
 
 
 class Seqs:
@@ -40,6 +42,11 @@ class Seqs:
 
     def settle(self, run: Run, sample: Sample, boot: NamedBoot | None, now_ms: int) -> None:
         """The sample is stored; take in what it reports of the spool, too. `boot` is its boot."""
+        reported = {held.run: held.span for held in sample.kept or ()}
+        is_reported = sample.kept is not None and sample.seq > run.highest
+        if is_reported:
+            own = reported.get(run.name)
+            run.keep(own if own is not None and own[1] < sample.seq else None)
         for held in sample.spool:
             if held.run == sample.run:
                 if held.span is not None:
@@ -48,6 +55,10 @@ class Seqs:
                 self._inherit(run.router_id, held.run, held.span, boot, now_ms)
             else:
                 self._disclaim(run.router_id, held.run)
+        if is_reported:
+            others = {*reported, *(held.run for held in sample.spool)} - {run.name}
+            for run_name in sorted(others):
+                self._keep(run.router_id, run_name, reported.get(run_name), now_ms)
         self._open_runs.touch(run, now_ms)
         run.store(sample.first_seq, sample.seq)
 
@@ -144,6 +155,18 @@ class Seqs:
         if boot is not None and older.followed is not boot:
             older.followed = boot
             self._followed.append((older, boot))
+
+    def _keep(self, router_id: int, run_name: str, kept: Span | None, now_ms: int) -> None:
+        """The router can send these of an earlier run again; None: nothing."""
+        known = self._runs.look(router_id, run_name)
+        if kept is None:
+            if known is not None:
+                known.keep(None)
+        elif known is None or not known.settled().covers(*kept):
+            older = self._heard_of(router_id, run_name, kept[1], now_ms)
+            if older is not None:
+                older.keep(kept)
+                self._open_runs.touch(older, now_ms)
 
     def _disclaim(self, router_id: int, run_name: str) -> None:
         """The spool no longer holds anything of an earlier run."""

@@ -5,6 +5,8 @@ arrives after all becomes stored. Lost is derived: below the floor, or gone, and
 Rule: the floor is the word of whoever holds the run. `gone` is the word of another run's sample,
 that its router holds nothing of this one. Where two devices use one name that is not true of the
 other: so it counts as lost, and no ack covers it. A new sample of the run itself takes it back.
+Rule: what its router says it can send again is not lost. A store from a backup may lack it. Then
+floor and `gone` stop before it, so that it counts as in the spool.
 Rule: a run has at most MAX_RANGES. With more of them the oldest end in `base`: holes below it are
 lost for good, and only the numbers of what is stored and refused there are kept.
 """
@@ -46,11 +48,14 @@ class Run:
     opened_ms: int = 0  # when it was last written down as open; 0: not by this process
     written: tuple[list[Span], list[Span]] = field(default_factory=lambda: ([], []))  # as stored
     followed: NamedBoot | None = None  # the last boot that is written down as later
+    # What its router can send again, where some of that is not settled here. Not in the store.
+    kept: Span | None = None
 
     def learn(self, highest: int, floor: int = 0) -> None:
         """The router has taken `highest` and no longer holds anything up to `floor`."""
         self.highest = max(self.highest, highest)
         self.floor = max(self.floor, floor)
+        self._spare()
 
     def hold(self, lowest: int, seq: int) -> None:
         """A sample of the run itself: when it was taken, its router held `lowest` to `seq`.
@@ -69,6 +74,38 @@ class Run:
     def disclaim(self) -> None:
         """Another run's sample: its router holds nothing of this run, as far as it is known now."""
         self.gone = self.highest
+        self.kept = None
+
+    def keep(self, kept: Span | None) -> None:
+        """The newest word of its router: what it can send again; None: nothing.
+
+        Before what the same sample says that is held.
+        """
+        self.kept = kept
+        if kept is not None:
+            self.learn(kept[1])
+
+    def _spare(self) -> None:
+        """What is kept and not settled is not lost."""
+        lacks = self.lacks()
+        if lacks:
+            self.floor = min(self.floor, lacks[0][0] - 1)
+            self.gone = min(self.gone, lacks[0][0] - 1)
+        else:
+            self.kept = None
+
+    def lacks(self) -> list[Span]:
+        """What its router can send again and is not settled here, ascending."""
+        if self.kept is None:
+            return []
+        first, last = max(self.kept[0], self.base + 1), self.kept[1]
+        if first > last or self.stored.covers(first, last):
+            return []
+        return [
+            span
+            for hole in self.stored.missing(first, last)
+            for span in self.refused.missing(*hole)
+        ]
 
     def has(self, first: int, last: int) -> bool:
         """All of these are stored, or settled for good."""
@@ -144,7 +181,7 @@ class Run:
         settled = self.settled()
         upto = settled.upto()
         above: list[Span] = [span for span in settled if span[0] > upto]
-        return AckedRun(self.name, upto, tuple(above[:MAX_ALSO]))
+        return AckedRun(self.name, upto, tuple(above[:MAX_ALSO]), tuple(self.lacks()[:MAX_ALSO]))
 
 
 class Runs:
