@@ -260,6 +260,65 @@ MUTATIONS = {
         (Edit(POSTGRES, '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
         "postgresql",
     ),
+    "forgets-on-ack": Mutation(
+        "a router keeps nothing of what is acknowledged",
+        "restored-stores",
+        1,
+        r"had acknowledged is back",
+        (
+            Edit(
+                "agent/titik_agent/spool/storage.py",
+                """\
+        self._blocks.remove(block)
+        self._release(block)
+""",
+                """\
+        self._blocks.remove(block)
+        self._release(block)
+        self.kept.lost(block.key)
+""",
+            ),
+        ),
+    ),
+    "asks-for-nothing": Mutation(
+        "the collector never names what it lacks",
+        "restored-stores",
+        1,
+        r"had acknowledged is back",
+        (
+            Edit(
+                "broker/titik_collector/store/runs.py",
+                ", tuple(self.lacks()[:MAX_ALSO]))",
+                ")",
+            ),
+        ),
+    ),
+    "kept-is-lost": Mutation(
+        "what a router keeps and the store lacks counts as lost, and the ack covers it",
+        "restored-stores",
+        1,
+        r"had acknowledged is back",
+        (
+            Edit(
+                "broker/titik_collector/store/runs.py",
+                "        lacks = self.lacks()\n        if lacks:\n",
+                "        lacks: list[Span] = []\n        if lacks:\n",
+            ),
+        ),
+    ),
+    "sends-again-without-end": Mutation(
+        "a router sends again what a collector asks for, as often as it asks",
+        "endless-asking",
+        12,
+        r"one sample was sent \d+ times",
+        (
+            Edit(
+                "agent/titik_agent/spool/kept.py",
+                "if asked >= MAX_ASKED or not",
+                "if not",
+            ),
+        ),
+    ),
     "no-keepalive": Mutation(
         "a connection whose other end is gone is waited for",
         "server-cuts",

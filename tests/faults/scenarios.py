@@ -14,6 +14,7 @@ from tests.faults.attacks import clock_jumps, forged_acks, mac_flood
 from tests.faults.databases import lost_commits, server_cuts, server_kills, stopped_collectors
 from tests.faults.fleet import fleet_return
 from tests.faults.intruders import attacks
+from tests.faults.memories import endless_asking, old_stores, restored_stores
 from tests.faults.nemesis import RULES, Fault
 from tests.faults.power import never_synced, power_cuts
 from tests.faults.primaries import primary_kills
@@ -124,6 +125,7 @@ class Scenario:
 
 
 NO_STORE = "their point is not the store, which they hardly touch"
+A_COPY = "an old copy of a file takes its place; tests/collector asks on both engines"
 NO_SERVER = "a file has no server; the kernel ends its lease with its holder"
 NO_STANDBY = "there is no machine that could take over"
 ONE_IS_ENOUGH = "three machines are no other engine"
@@ -134,6 +136,8 @@ ELSEWHERE = {
     ("fleet-return", "postgresql"): NO_STORE,
     ("mac-flood", "postgresql"): NO_STORE,
     ("spool-disk", "postgresql"): NO_STORE,
+    ("endless-asking", "postgresql"): NO_STORE,
+    **{(name, "postgresql"): A_COPY for name in ("restored-stores", "old-stores")},
     **{
         (name, "sqlite"): NO_SERVER
         for name in ("server-kills", "server-cuts", "lost-commits", "stopped-collectors")
@@ -236,6 +240,16 @@ SCENARIOS = {
     ),
     "swizzle": Scenario(
         swizzle, 30, 1500, "P0 50; 15", "Faults of every kind at once, overlapping, by a seed."
+    ),
+    "restored-stores": Scenario(
+        restored_stores, 3, 40, "24",
+        "The store is an old copy of itself, or new: routers send again what they keep.",
+    ),
+    "old-stores": Scenario(
+        old_stores, 1, 72, "24", "A store that is days old, in accelerated time."
+    ),
+    "endless-asking": Scenario(
+        endless_asking, 8, 50, "28", "A collector asks for what was acknowledged, without end."
     ),
     "server-kills": Scenario(
         server_kills, 4, 200, "P0 22, 24",
