@@ -149,7 +149,13 @@ def _run(settings: Config, endpoint: Endpoint) -> None:
     changes = rtnetlink.RouteChanges()
     sources = _sources(settings, clock, lambda: publisher.collectors.day_starts, changes.any)
     sampler = Sampler(
-        settings.router, run_id, clock, spool, sources, lambda: publisher.unacked.acked
+        settings.router,
+        run_id,
+        clock,
+        spool,
+        sources,
+        lambda: publisher.unacked.acked,
+        store=lambda: publisher.collectors.store,
     )
     schedule = Schedule(settings.interval_s, clock.monotonic(), rand)
     events = [one for one in sources if isinstance(one, EventSource)]

@@ -69,6 +69,7 @@ def test_the_first_version_leaves_alone_what_was_acknowledged(tmp_path: Path) ->
     assert (waiting, 3, [0, 0]) == (found[-3:], len(waiting), counts)
     assert len(found) < 3 + 4  # of a file with four
     again = Spool(str(folder), 1 << 16)
+    assert again.settle(Ack("tirosa-1", (AckedRun(RUN, 40),)))
     assert {RUN: (1, 40)} == again.kept()
     again.close()
 

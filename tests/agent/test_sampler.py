@@ -56,6 +56,15 @@ class FakeSpool(Spool):
         return dict(self._held)
 
 
+class Keeping(FakeSpool):
+    """What is held is kept."""
+
+    is_asked = False
+
+    def kept(self) -> dict[str, tuple[int, int]]:
+        return dict(self._held)
+
+
 class Fixed:
     """A source that gives what it is asked to; an exception is raised."""
 
@@ -70,9 +79,21 @@ class Fixed:
         return value
 
 
-def sampler(*sources: Source, spool: FakeSpool | None = None, open_runs: Any = tuple) -> Sampler:
+def sampler(
+    *sources: Source,
+    spool: FakeSpool | None = None,
+    open_runs: Any = tuple,
+    store: Any = lambda: None,
+) -> Sampler:
     return Sampler(
-        "tirosa-1", RUN, FakeClock(), spool or FakeSpool(), sources, open_runs, lambda: 20_000_000
+        "tirosa-1",
+        RUN,
+        FakeClock(),
+        spool or FakeSpool(),
+        sources,
+        open_runs,
+        lambda: 20_000_000,
+        store,
     )
 
 
@@ -196,12 +217,6 @@ def test_what_can_be_sent_again_is_reported_now_and_then_and_while_it_is_asked_f
     """The sample's own run and open ones first, then the newest; nothing is `{}` to who asks."""
     old, older = "0" * 16, "1" * 16
 
-    class Keeping(FakeSpool):
-        is_asked = False
-
-        def kept(self) -> dict[str, tuple[int, int]]:
-            return dict(self._held)
-
     spool = Keeping(**{older: (1, 5), old: (2, 7), RUN: (1, 1)})
     taker = sampler(spool=spool, open_runs=lambda: (older,))
     found = [taker.take()[0].kept for _ in range(17)]
@@ -215,6 +230,13 @@ def test_what_can_be_sent_again_is_reported_now_and_then_and_while_it_is_asked_f
     assert () == taker.take()[0].kept
     spool._held = {f"{n:016x}": (1, 1) for n in range(100)}
     assert 32 == len(taker.take()[0].kept or ())
+
+
+def test_a_store_that_was_opened_anew_hears_at_once_what_is_kept() -> None:
+    """It may be a restored one. Where nothing is kept it hears that, once."""
+    stores = [None, ("5b1f", 7), ("5b1f", 7), ("5b1f", 8), ("77aa", 8), ("77aa", 8)]
+    taker = sampler(spool=Keeping(), store=iter(stores).__next__)
+    assert [None, (), None, (), (), None] == [taker.take()[0].kept for _ in stores]
 
 
 PAST = tuple(Past(f"a{n}", "bss", f"6b0f/{n}", 1, 1) for n in range(64))

@@ -13,6 +13,8 @@ from titik_wire import WireError, topics
 from titik_wire.codec import decode
 from titik_wire.messages import Ack, CollectorStatus
 
+StoreName = tuple[str | None, int | None]  # id and epoch
+
 log = logging.getLogger(__name__)
 
 
@@ -24,6 +26,7 @@ class Collectors:
     ) -> None:
         """A status shows `life` that this is the city's broker; an ack goes to `unacked`."""
         self.online: dict[str, float] = {}  # by name, and since when
+        self.store: StoreName | None = None  # of the collector that was last heard of
         self.day_starts: tuple[int, ...] = ()  # of the city, for the count of visitors
         self._life = life
         self._unacked = unacked
@@ -61,6 +64,7 @@ class Collectors:
         self.day_starts = message.day_starts or self.day_starts
         if name in self.online or len(self.online) < MAX_COLLECTORS:
             self.online.setdefault(name, self._monotonic())
+            self.store = message.store, message.epoch
             self._packed.discard(name)
             if message.packed:
                 self._packed.add(name)

@@ -58,6 +58,7 @@ class Sampler:
         sources: Sequence[Source],
         open_runs: Callable[[], Iterable[str]] = tuple,
         rss_bytes: Callable[[], int] | None = None,
+        store: Callable[[], object] = lambda: None,
     ) -> None:
         self.run = run
         self.seq = 0  # of the newest sample
@@ -69,6 +70,8 @@ class Sampler:
         self._sources = sources
         self._open_runs = open_runs
         self._rss_bytes = rss_bytes or _own_rss
+        self._store = store
+        self._told: object = None  # the store that was told what is kept
         self._meters = Meters()
         self._last_ms: int | None = None
         self._turn = 0
@@ -166,12 +169,16 @@ class Sampler:
     def _kept(self, seq: int) -> tuple[Held, ...] | None:
         """What can be sent again; not each time, as it changes little and each byte is paid for.
 
+        A store that was opened anew, which a restored one is, hears it at once.
+
         The runs of `spool` are among them as far as they are kept, so that a run
         without anything held is not taken for gone.
         """
-        is_asked = self._spool.is_asked
+        store = self._store()
+        is_asked = self._spool.is_asked or store != self._told
         if not self._spool.complete or not (is_asked or seq % KEPT_EVERY == 1):
             return None
+        self._told = store
         kept = self._spool.kept()
         named = [*self._open_runs(), self.run]
         first = [run for run in named if run in kept]

@@ -139,9 +139,15 @@ class Spool:
             return {run: span for run, span in spans if span}
 
     def kept(self) -> dict[str, Span]:
-        """Of each run the newest stretch without a hole that is on disk, acknowledged or not."""
+        """Of each run the newest stretch without a hole that is on disk, up to what is held."""
         with self._lock:
-            return self._storage.kept.stretches()
+            found = {}
+            for run, (first, last) in self._storage.kept.stretches().items():
+                held = self._blocks.span(run)
+                last = min(last, held[0] - 1) if held else last
+                if first <= last:
+                    found[run] = (first, last)
+            return found
 
     @property
     def is_asked(self) -> bool:

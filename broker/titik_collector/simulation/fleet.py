@@ -240,6 +240,7 @@ class Node:
             ),
             lambda: self.publisher.unacked.acked,
             rss_bytes=lambda: 0,
+            store=lambda: self.publisher.collectors.store,
         )
         self._schedule = Schedule(interval_s, clock.monotonic(), rand)
 
