@@ -213,7 +213,7 @@ def test_ranges_of_seqs() -> None:
     assert [True, False] == [overlap([(1, 3), (7, 9)], [one]) for one in ((9, 12), (4, 6))]
 
 
-def anew(payload: bytes, rand: random.Random) -> bytes:
+def redrawn(payload: bytes, rand: random.Random) -> bytes:
     """The same sample with other figures, each as long as it was."""
     digits = iter(b"%02000d" % rand.randrange(10**2000))
 
@@ -241,7 +241,7 @@ def test_the_hours_that_a_spool_keeps(tmp_path: Path, one: Sample, hours: int) -
     rand, payload = random.Random(1), encode(one)
     spool = Spool(str(tmp_path))
     for seq in range(1, 4200):
-        spool.append(RUN, seq, anew(payload, rand))
+        spool.append(RUN, seq, redrawn(payload, rand))
         spool.settle(ack(seq))
     first, last = spool.kept()[RUN]
     files = [file.stat() for file in tmp_path.iterdir()]

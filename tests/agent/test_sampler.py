@@ -232,7 +232,7 @@ def test_what_can_be_sent_again_is_reported_now_and_then_and_while_it_is_asked_f
     assert 32 == len(taker.take()[0].kept or ())
 
 
-def test_a_store_that_was_opened_anew_hears_at_once_what_is_kept() -> None:
+def test_a_store_that_was_just_opened_hears_at_once_what_is_kept() -> None:
     """It may be a restored one. Where nothing is kept it hears that, once."""
     stores = [None, ("5b1f", 7), ("5b1f", 7), ("5b1f", 8), ("77aa", 8), ("77aa", 8)]
     taker = sampler(spool=Keeping(), store=iter(stores).__next__)

@@ -71,7 +71,7 @@ class Sampler:
         self._open_runs = open_runs
         self._rss_bytes = rss_bytes or _own_rss
         self._store = store
-        self._told: object = None  # the store that was told what is kept
+        self._heard: object = None  # the store that a report of what is kept went to
         self._meters = Meters()
         self._last_ms: int | None = None
         self._turn = 0
@@ -169,16 +169,16 @@ class Sampler:
     def _kept(self, seq: int) -> tuple[Held, ...] | None:
         """What can be sent again; not each time, as it changes little and each byte is paid for.
 
-        A store that was opened anew, which a restored one is, hears it at once.
+        A store that was opened since the last sample hears it at once: it may be a restored one.
 
         The runs of `spool` are among them as far as they are kept, so that a run
         without anything held is not taken for gone.
         """
         store = self._store()
-        is_asked = self._spool.is_asked or store != self._told
+        is_asked = self._spool.is_asked or store != self._heard
         if not self._spool.complete or not (is_asked or seq % KEPT_EVERY == 1):
             return None
-        self._told = store
+        self._heard = store
         kept = self._spool.kept()
         named = [*self._open_runs(), self.run]
         first = [run for run in named if run in kept]

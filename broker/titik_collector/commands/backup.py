@@ -39,12 +39,12 @@ _CONTENTS = {
 
 
 _ACKS = (
-    "samples acknowledged after the backup are lost; the collector counts those that the broker's"
-    " acks still cover: titik db check"
+    "samples acknowledged after the backup come back from routers that still keep them; the rest is"
+    " lost, and the collector counts what the broker's acks still cover: titik db check"
 )
 _ENDED = (
-    "samples acknowledged after the backup are lost; `titik db check` counts those of agents that"
-    " still run, and knows nothing of agents that ended in that time"
+    "samples acknowledged after the backup come back from routers that still keep them; the rest is"
+    " lost. `titik db check` counts it, but for agents that ended in that time and keep nothing"
 )
 
 
