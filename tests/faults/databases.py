@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 
 from tests.faults.server import Server
 from tests.faults.striking_collector import LOST_ANSWER, LOST_COMMIT
@@ -10,7 +11,11 @@ from tests.faults.world import World
 from tests.system.city import Process
 
 ENDS = ("kill", "kill the session", "stop", "stop at once")
-WAYS = ("cut while it waits", "reset", "pause", "cut", "half-open", "deaf-server")
+IN_A_COMMIT = "cut in a COMMIT"
+WAYS = (
+    *(IN_A_COMMIT, "reset", "pause"),
+    *("cut while it waits", "cut", "half-open", "deaf-server"),
+)
 LEASE_S = 30.0
 KEPT_WAITING_S = 20.0  # a connection that is gone is found out by then
 SLACK_S = 10.0  # a machine that has other work
@@ -19,7 +24,7 @@ TAKEOVERS = (
     *("inside, connection ended", "received, lease ended"),
 )
 CONNECTED = "broker connected"
-LONG, STOPPED_S = 20, (0.0, 60.0)  # from so many faults on, a collector stands still for so long
+LONG, STOPPED_S = 8, (0.0, 60.0)  # from so many faults on, a collector stands still for so long
 
 
 def server_kills(trial: Trial) -> None:
@@ -122,8 +127,10 @@ def server_cuts(trial: Trial) -> None:
         slowest = 0.0
         for fault in plan:
             world.sleep(fault.after_s)
-            if fault.kind == "cut while it waits":
-                slowest = max(slowest, _cut_while_it_waits(world, server, collector))
+            if fault.kind == IN_A_COMMIT:
+                slowest = max(slowest, _cut(world, server, collector, _in_a_commit))
+            elif fault.kind == "cut while it waits":
+                slowest = max(slowest, _cut(world, server, collector, _while_it_waits))
             elif fault.kind == "pause":
                 server.pause()
                 world.sleep(fault.lasts_s)
@@ -140,20 +147,34 @@ def server_cuts(trial: Trial) -> None:
         trial.settle(world)
 
 
-def _cut_while_it_waits(world: World, server: Server, collector: Process) -> float:
+def _cut(
+    world: World, server: Server, collector: Process, cut: Callable[[World, Server], None]
+) -> float:
     """The server has the statement, and its answer never comes; seconds until that is found out."""
     world.until_settled(world.routers)  # a store that still fails is not reported again
     failed = collector.output().count("store fails")
-    server.pause()
-    world.until_taken(2)  # one batch at least is sent, and the server's kernel has it
-    server.break_way("cut")
-    server.resume()
+    cut(world, server)
     began = time.monotonic()
     try:
         world.until(lambda: collector.output().count("store fails") > failed, "it is found out")
     finally:
         server.mend_way()
     return time.monotonic() - began
+
+
+def _while_it_waits(world: World, server: Server) -> None:
+    """For the answer to whatever it asked."""
+    server.pause()
+    world.until_taken(2)  # one batch at least is sent, and the server's kernel has it
+    server.break_way("cut")
+    server.resume()
+
+
+def _in_a_commit(world: World, server: Server) -> None:
+    """The server has made it; the collector cannot know."""
+    with server.holding_commits():
+        world.until(lambda: server.holds_commit, "a COMMIT waits")
+        server.break_way("cut")
 
 
 def _strike(world: World, moment: str) -> Process:

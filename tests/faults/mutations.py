@@ -61,23 +61,17 @@ class Mutation:
 HASTE = Edit("tests/faults/world.py", "\nPATIENCE_S = 120.0\n", "\nPATIENCE_S = 40.0\n")
 
 POSTGRES = "broker/titik_collector/store/postgres.py"
+SCHEMA = "broker/titik_collector/store/schema/postgres/0021_whole.sql"
 PATRONI = "deploy/high-availability/patroni.yml"
 INGEST = "broker/titik_collector/ingest/ingest.py"
 SAVE = """\
         saved = self._save()
         self._inbox.acknowledge(self._batch)
 """
-MUTATIONS = {
-    "ack-before-commit": Mutation(
-        "the collector publishes a router's ack before the commit",
-        "collector-kills",
-        2,
-        r"acks_ahead|lost|declared",
-        (
-            Edit(
-                INGEST,
-                SAVE,
-                """\
+EARLY_ACK = Edit(
+    INGEST,
+    SAVE,
+    """\
         from titik_collector.received import Arrived
         from titik_wire.messages import AckedRun
         for _, one in self._items:
@@ -87,9 +81,20 @@ MUTATIONS = {
                 self._outbox.publish(topics.ack(ack.router), fit(ack), retain=True)
         self._outbox.flush()
 """
-                + SAVE,
-            ),
-        ),
+    + SAVE,
+)
+NO_LOOK = Edit(
+    "broker/titik_collector/ingest/intake.py",
+    "covered = run is not None and run.has(sample.first_seq, sample.seq)",
+    "covered = False",
+)
+MUTATIONS = {
+    "ack-before-commit": Mutation(
+        "the collector publishes a router's ack before the commit",
+        "collector-kills",
+        2,
+        r"acks_ahead|lost|declared",
+        (EARLY_ACK,),
     ),
     "puback-before-commit": Mutation(
         "the collector acknowledges a message to the broker before the commit",
@@ -115,11 +120,7 @@ MUTATIONS = {
         2,
         r"^duplicated",
         (
-            Edit(
-                "broker/titik_collector/ingest/intake.py",
-                "covered = run is not None and run.has(sample.first_seq, sample.seq)",
-                "covered = False",
-            ),
+            NO_LOOK,
             Edit(
                 "broker/titik_collector/store/schema/0005_main_path.sql",
                 "THEN at_ms END) VIRTUAL,\n  PRIMARY KEY (run_id, seq)\n) STRICT, WITHOUT ROWID;",
@@ -229,6 +230,48 @@ MUTATIONS = {
                 " (self._epoch,)) is None:\n",
             ),
         ),
+        "postgresql",
+    ),
+    "evicting": Mutation(
+        "a collector connects to the broker without a look at its lease",
+        "stopped-collectors",
+        4,
+        r"spoke to the broker again",
+        (
+            Edit(
+                "broker/titik_collector/assemble.py",
+                "            self.approach,\n",
+                "            lambda: self.takeover.look(),\n",
+            ),
+        ),
+        "postgresql",
+    ),
+    "commit-again": Mutation(
+        "a COMMIT whose answer is lost is made again, without a look and without a key",
+        "server-cuts",
+        1,
+        r"^duplicated",
+        (
+            NO_LOOK,
+            Edit(
+                SCHEMA,
+                "  reach_rounds BIGINT,\n  PRIMARY KEY (run_id, seq)\n",
+                "  reach_rounds BIGINT\n",
+            ),
+            Edit(
+                SCHEMA,
+                "deflate with the preset dictionary\n  UNIQUE (run_id, seq)\n",
+                "deflate with the preset dictionary\n  spare BIGINT\n",
+            ),
+        ),
+        "postgresql",
+    ),
+    "ack-on-full-disk": Mutation(
+        "the collector publishes a router's ack, and the server's disk has no room for its sample",
+        "store-disk",
+        1,
+        r"acks_ahead|lost|declared",
+        (EARLY_ACK,),
         "postgresql",
     ),
     "unknown-commit": Mutation(

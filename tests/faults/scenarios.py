@@ -257,7 +257,8 @@ SCENARIOS = {
     ),
     "server-cuts": Scenario(
         server_cuts, 3, 60, "P0 22; 9",
-        "The way to the database server is cut, deaf or reset, or the server stands still.",
+        "The way to the database server is cut, also in a COMMIT, deaf or reset, or the server"
+        " stands still.",
     ),
     "lost-commits": Scenario(
         lost_commits, 10, 600, "P0 20",
@@ -265,7 +266,7 @@ SCENARIOS = {
     ),
     "stopped-collectors": Scenario(
         stopped_collectors, 2, 40, "P0 27",
-        "A collector stands still until another has its lease, and then goes on.",
+        "A collector stands still until its standby has the lease, and then goes on.",
     ),
     "primary-kills": Scenario(
         primary_kills, 3, 20, "P0 22, 24",

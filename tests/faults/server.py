@@ -221,6 +221,20 @@ class Server:
             rows = db.execute(f"SELECT {what} FROM pg_stat_activity WHERE {COLLECTORS}".encode())
             return [one for (one,) in rows]
 
+    @contextmanager
+    def holding_commits(self) -> Iterator[None]:
+        """Each that it makes until the end waits, made, for a second server that there is not."""
+        self._be_followed_by("nobody")
+        try:
+            yield
+        finally:
+            self._be_followed_by("")
+
+    @property
+    def holds_commit(self) -> bool:
+        """Whether a collector's COMMIT waits for that."""
+        return "SyncRep" in self.sessions("wait_event")
+
     # The way to it
 
     def break_way(self, how: str) -> None:
@@ -230,6 +244,11 @@ class Server:
     def mend_way(self) -> None:
         """Everything passes again."""
         self._nft("flush table inet db")
+
+    def _be_followed_by(self, names: str) -> None:
+        with self._admin() as db:
+            db.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'".encode())
+            db.execute("SELECT pg_reload_conf()")
 
     def _admin(self, options: str = "") -> "psycopg.Connection[Any]":
         return psycopg.connect(
