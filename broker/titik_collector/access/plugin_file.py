@@ -63,27 +63,22 @@ class Access:
         return _hash(self._clients.get(client, {}))
 
     def roles_and_rights(self) -> list[tuple[str, str]]:
-        """Every line of every role, as text that is the same whoever wrote the file."""
+        """Every line of roles that somebody has; the same text, whoever wrote the file."""
+        holders = [*self._clients.values(), *self._document.get("groups", [])]
+        held = {one["rolename"] for row in holders for one in row.get("roles", [])}
         return [
-            (
-                name,
-                f"{one['acltype']} {one.get('topic')} {one.get('allow')} {one.get('priority', 0)}",
-            )
+            (name, json.dumps([one["acltype"], one.get("topic"), one.get("allow", False)]))
             for name, role in self._roles.items()
             for one in role.get("acls", [])
+            if name in held
         ]
 
     def standing_of(self, client: str) -> str:
         """What a user may, without its password, as such text."""
         row = self._clients.get(client, {})
         groups = sorted(str(one.get("groupname")) for one in row.get("groups", []))
-        kept = [
-            row.get("clientid"),
-            bool(row.get("disabled")),
-            sorted(self.roles_of(client)),
-            groups,
-        ]
-        return json.dumps(kept)
+        own_id, disabled = row.get("clientid"), bool(row.get("disabled"))
+        return json.dumps([own_id, disabled, sorted(self.roles_of(client)), groups])
 
     def deny_by_default(self) -> None:
         """What no role allows is refused."""
