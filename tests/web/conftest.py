@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page
 from starlette.testclient import TestClient
 
@@ -76,9 +75,12 @@ def served(view: CityView) -> Iterator[str]:
 
 @contextlib.contextmanager
 def serving_at(view: CityView, port: int = 0) -> Iterator[str]:
-    """A real server on that port, else a free one, with the limits of the real one."""
+    """A real server on that port, else a free one, with the limits of the real one.
+
+    No socket of it outlives it. A later test would be blamed for one.
+    """
     with socket.create_server(("127.0.0.1", port)) as listener:
-        server = uvicorn.Server(serving.settings(app.build(view), "127.0.0.1", 0))
+        server = serving.PageServer(serving.settings(app.build(view), "127.0.0.1", 0))
         port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -89,6 +91,7 @@ def serving_at(view: CityView, port: int = 0) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+            assert set() == server.server_state.connections
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,30 @@
 """Clients that ask wrongly, slowly, hugely or by the thousand, on real sockets."""
 
+import asyncio
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.ports import free_port
 from tests.until import until
 from tests.web.conftest import serving_at
+from tests.web.loops import run
 from tests.web.people import PASSWORD, add_user, form_token, log_in
 from titik_collector.accounts import slowing
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_REQUEST_HEAD
 from titik_collector.web import app, forms, serving
-from titik_collector.web.city_view import watching
+from titik_collector.web.city_view import CityView, watching
 
 pytestmark = pytest.mark.thorough
 CROWD = 200
@@ -208,6 +212,59 @@ def test_who_guesses_keeps_nobody_out(
     assert {401, 429} == set(statuses)
     with httpx.Client(base_url=address, timeout=120) as budi:
         assert 303 == until(lambda: log_in(budi, "budi", PASSWORD).status_code, 303)
+
+
+@pytest.mark.parametrize("rounds", range(5))
+def test_who_comes_while_the_server_stops_is_sent_away(untouched: CityView, rounds: int) -> None:
+    """However far asyncio's loop had come with the new socket."""
+    with socket.socket() as client:
+
+        async def stop(_server: serving.PageServer, address: tuple[str, int]) -> None:
+            client.connect(address)
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+
+        assert set() == connections_after(app.build(untouched), stop)
+        client.setblocking(False)
+        assert b"" == received(client)
+
+
+def test_who_takes_nothing_is_left_when_the_server_stops() -> None:
+    """Its answer would wait for it for ever."""
+
+    async def huge(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": bytes(50_000_000)})
+
+    with socket.socket() as client:
+
+        async def ask(server: serving.PageServer, address: tuple[str, int]) -> None:
+            client.connect(address)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            while not server.server_state.total_requests:
+                await asyncio.sleep(0.01)
+
+        assert set() == connections_after(huge, ask)
+
+
+def connections_after(
+    page: ASGIApp,
+    meanwhile: Callable[[serving.PageServer, tuple[str, int]], Awaitable[None]],
+) -> set[Any]:
+    """What a server has left that stops as soon as that happened to it."""
+    settings = serving.settings(page, "127.0.0.1", 0)
+    server = serving.PageServer(settings)
+
+    async def live(listener: socket.socket) -> None:
+        settings.load()
+        server.lifespan = settings.lifespan_class(settings)
+        await server.startup([listener])
+        await meanwhile(server, listener.getsockname())
+        await server.shutdown([listener])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        run(live(listener))
+    return set(server.server_state.connections)
 
 
 @pytest.mark.system

@@ -28,6 +28,7 @@ GONE_MS = 60_000  # a reader that takes nothing for so long is gone
 _MOST_ARENAS = -8  # M_ARENA_MAX of mallopt(3)
 _OTHER_PORT = "end that program, or give another port: [web] port = NUMBER"
 _ABOVE = "give one from 1024 on, or run it as who may listen there"
+ROUNDS_TO_BE_THERE = 3  # of asyncio's loop, from a socket that was taken to its protocol
 STOPPING_S = 3  # for what still runs when the server stops; streams never end by themselves
 
 
@@ -81,9 +82,9 @@ class HandshakeInTime(asyncio.SelectorEventLoop):
 
 
 class PageServer(uvicorn.Server):
-    """Calls `listens` as soon as it does."""
+    """Calls `listens` as soon as it does, and leaves no connection when it ends."""
 
-    def __init__(self, config: uvicorn.Config, listens: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, listens: Callable[[], None] = lambda: None) -> None:
         super().__init__(config)
         self._listens = listens
 
@@ -92,6 +93,24 @@ class PageServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._listens()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Uvicorn calls this; it ends only who is there, and waits for slow readers for ever.
+
+        So nobody more is taken before, and who was taken is there. What was cancelled gives its
+        last answer, and then all are gone.
+        """
+        loop = asyncio.get_running_loop()
+        for listening in self.servers:
+            for one in listening.sockets:
+                loop.remove_reader(one.fileno())
+        for _ in range(ROUNDS_TO_BE_THERE):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=STOPPING_S)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def server(
