@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.until import PATIENCE_S
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -120,8 +122,9 @@ def _nothing_logged_unasked(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
     """Debian's Chromium, started once for all tests: Playwright has no second one in a process."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_S * 1000)
     with sync_playwright() as playwright:
         program = shutil.which("chromium")
         started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

@@ -10,12 +10,10 @@ from playwright.sync_api import Page, expect
 from tests.luci.conftest import OpenView
 from tests.luci.rpcd import CHECKED, STATE, Rpcd
 from tests.openwrt.test_init import FEED
-from tests.until import PATIENCE_S
 from titik_agent import config
 from titik_agent.limits import MAX_TARGETS
 
 pytestmark = pytest.mark.system
-expect.set_options(timeout=PATIENCE_S * 1000)
 
 SECTIONS = ("main", "broker", "spool", "interfaces", "sources", "reach", "probe")
 
@@ -59,7 +57,7 @@ def test_what_is_set_is_shown(open_view: OpenView) -> None:
     """And where nothing is set, what is usual."""
     page = open_view("settings")
     assert "tirosa-1" == field(page, "main", "router").locator("input").input_value()
-    assert field(page, "broker", "tls").locator("input").is_checked()
+    expect(field(page, "broker", "tls").locator("input")).to_be_checked()
     interval = field(page, "main", "interval_s").locator("input")
     assert ("", "30") == (interval.input_value(), interval.get_attribute("placeholder"))
     assert ["1.1.1.1:443"] == field(page, "reach", "targets").locator(".item").all_inner_texts()
@@ -106,15 +104,15 @@ def test_an_invalid_value_saves_nothing(open_view: OpenView, enrolled: Rpcd) -> 
     save(page)
     assert [] == enrolled.changes
     expect(page.locator("#notifications")).to_contain_text("Cannot save")
-    assert "Only a-z, 0-9 and -" in field(page, "main", "router").inner_text()
+    expect(field(page, "main", "router")).to_contain_text("Only a-z, 0-9 and -")
 
 
 def test_the_settings_speak_indonesian(open_view: OpenView) -> None:
     """Titles, help and what is refused."""
     page = open_view("settings", "id")
     write(page, "main", "router", "Tirosa 1")
-    assert "Hanya a-z, 0-9 dan -" in field(page, "main", "router").inner_text()
-    assert "Laporkan router ini" in page.locator('[data-tab="main"]').inner_text()
+    expect(field(page, "main", "router")).to_contain_text("Hanya a-z, 0-9 dan -")
+    expect(page.locator('[data-tab="main"]')).to_contain_text("Laporkan router ini")
 
 
 def test_every_option_of_the_router_is_there(open_view: OpenView) -> None:
@@ -198,17 +196,18 @@ def test_there_are_no_more_targets_than_a_round_may_ask(
     page = open_view("settings")
     write(page, "reach", "targets", "example.net:443")
     page.keyboard.press("Enter")
-    assert MAX_TARGETS == field(page, "reach", "targets").locator(".item").count()
-    assert f"At most {MAX_TARGETS}" in field(page, "reach", "targets").inner_text()
+    targets = field(page, "reach", "targets")
+    expect(targets).to_contain_text(f"At most {MAX_TARGETS}")
+    expect(targets.locator(".item")).to_have_count(MAX_TARGETS)
 
 
 def test_certificate_and_key_go_together(open_view: OpenView) -> None:
     """As the agent has it; without encryption neither is asked for."""
     page = open_view("settings")
     write(page, "broker", "key_file", "")
-    assert "go together" in field(page, "broker", "cert_file").inner_text()
+    expect(field(page, "broker", "cert_file")).to_contain_text("go together")
     field(page, "broker", "tls").locator("input").uncheck()
-    assert not field(page, "broker", "cert_file").is_visible()
+    expect(field(page, "broker", "cert_file")).to_be_hidden()
 
 
 def test_the_pages_need_every_right_that_they_have(open_view: OpenView, enrolled: Rpcd) -> None:

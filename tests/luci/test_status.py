@@ -4,14 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.luci.conftest import OpenView
 from tests.luci.rpcd import CHECKED, REFUSED, STATE, Rpcd
-from tests.until import PATIENCE_S
 
 pytestmark = pytest.mark.system
-expect.set_options(timeout=PATIENCE_S * 1000)
 
 SHELL = "/etc/init.d/titik-agent check_later"
 LINES = """\
@@ -64,14 +62,19 @@ HOSTAPD_FAILS = [
 ]
 
 
-def verdict(page: Page) -> str:
-    return page.locator("#titik-verdict").inner_text()
+def verdict(page: Page) -> Locator:
+    return page.locator("#titik-verdict")
+
+
+def beside(page: Page, title: str) -> Locator:
+    """The cell beside a title of the details."""
+    row = page.locator("#titik-details tr", has=page.locator(f"td:text-is('{title}')"))
+    return row.locator("td").nth(1)
 
 
 def value(page: Page, title: str) -> str:
-    """What stands beside a title of the details."""
-    row = page.locator("#titik-details tr", has=page.locator(f"td:text-is('{title}')"))
-    return row.locator("td").nth(1).inner_text()
+    """What stands there."""
+    return beside(page, title).inner_text()
 
 
 @pytest.mark.parametrize(
@@ -107,14 +110,14 @@ def test_one_sentence_says_how_it_is(
     rpcd.runs(agent=runs)
     if written:
         rpcd.files[STATE] = written
-    assert shown in verdict(open_view("status"))
+    expect(verdict(open_view("status"))).to_contain_text(shown)
 
 
 def test_who_may_only_look_gets_no_password(open_view: OpenView, rpcd: Rpcd) -> None:
     """The status needs no settings, where the broker's password may stand."""
     rpcd.grants_only("luci-app-titik", "read")
     rpcd.files[STATE] = state()
-    assert "Reports arrive" in verdict(open_view("status"))
+    expect(verdict(open_view("status"))).to_contain_text("Reports arrive")
     asked = {"object": "uci", "method": "get", "args": {"config": "titik-agent"}}
     assert [REFUSED, None] == json.loads(rpcd.answer(json.dumps(asked)))
 
@@ -158,7 +161,7 @@ def test_an_outage_shows_the_reason_and_a_spool_that_grows(open_view: OpenView, 
         sample__uplinks=[{"ifname": "eth0", "up": False}],
     )  # fmt: skip
     page.evaluate("pollNow()")
-    assert "check broker.port" in verdict(page)
+    expect(verdict(page)).to_contain_text("check broker.port")
     titles = (
         "Next try", "Samples that wait", "Size", "The oldest waits for", "Lost", "Clients",
         "To the internet", "Flow offload",
@@ -199,12 +202,13 @@ def test_text_is_never_html(open_view: OpenView, rpcd: Rpcd, text: str) -> None:
     page = open_view("status")
     page.locator("#titik-check-now").click()
     expect(page.locator("#titik-check tr")).to_have_count(2)
-    assert text in verdict(page)
+    expect(verdict(page)).to_contain_text(text)
     assert [text] * 4 == [
         value(page, one) for one in ("Name", "Server", "Version", "To the internet")
     ]
-    assert 3 == page.locator("#titik-check").inner_text().count(text)
-    assert 0 == page.locator("#view script, #view img").count()
+    shown = page.locator("#titik-check").inner_text()
+    assert 3 == shown.count(text)
+    expect(page.locator("#view script, #view img")).to_have_count(0)
 
 
 def test_the_check_shows_its_lines_as_they_come(open_view: OpenView, rpcd: Rpcd) -> None:
@@ -216,17 +220,17 @@ def test_the_check_shows_its_lines_as_they_come(open_view: OpenView, rpcd: Rpcd)
     button.click()
     expect(page.locator("#titik-check tr")).to_have_count(1)
     assert [SHELL] == rpcd.executed
-    assert button.is_disabled()
+    expect(button).to_be_disabled()
     rpcd.runs(agent=False)
     page.evaluate("pollNow()")
-    assert "The agent rests while it is checked." in verdict(page)
+    expect(verdict(page)).to_contain_text("The agent rests while it is checked.")
     rpcd.runs()
     rpcd.files[CHECKED] = LINES
     expect(button).to_be_enabled()
-    assert ["✓ ok router tirosa-1, every 30 s", "! -- titik, but: two colons"] == [
-        page.locator("#titik-check tr").nth(at).locator("td").nth(1).inner_text() for at in (0, 1)
-    ]
-    assert "nothing listens at mqtt.example:8883" in page.locator("#titik-check").inner_text()
+    for at, line in enumerate(["✓ ok router tirosa-1, every 30 s", "! -- titik, but: two colons"]):
+        cell = page.locator("#titik-check tr").nth(at).locator("td").nth(1)
+        expect(cell).to_have_text(line, use_inner_text=True)
+    expect(page.locator("#titik-check")).to_contain_text("nothing listens at mqtt.example:8883")
 
 
 def test_a_check_that_cannot_start_says_why(open_view: OpenView, rpcd: Rpcd) -> None:
@@ -241,6 +245,6 @@ def test_the_page_speaks_indonesian(open_view: OpenView, rpcd: Rpcd) -> None:
     """From the catalogue as it is installed."""
     rpcd.files[STATE] = state(sources=HOSTAPD_FAILS)
     page = open_view("status", "id")
-    assert "Laporan sampai, tetapi ada yang kurang." in verdict(page)
+    expect(verdict(page)).to_contain_text("Laporan sampai, tetapi ada yang kurang.")
     assert "terhubung selama 2 jam" == value(page, "Keadaan")
-    assert "Periksa" == page.locator("#titik-check-now").inner_text()
+    expect(page.locator("#titik-check-now")).to_have_text("Periksa")

@@ -9,6 +9,10 @@ import pytest
 from tests.project.sources import ROOT, everything, files, nodes
 
 LAZY = ("map", "filter", "zip")
+# What a page shows at one moment. `expect` of Playwright waits until it is so.
+LOOKS = {
+    "count", "inner_text", "is_checked", "is_disabled", "is_enabled", "is_hidden", "is_visible",
+}  # fmt: skip
 DOCSTRING = re.compile(r'(#.*\n|\n)*"""\S')  # parsing every file takes a second
 
 # A module is named for the noun it holds; these name nothing.
@@ -72,3 +76,27 @@ def test_no_test_is_skipped_or_mocked() -> None:
         if word in file.read_text()
     ]
     assert found == []
+
+
+def test_no_test_looks_at_a_page_once() -> None:
+    """A click ends before the page has answered; `expect` or `until` wait for what it becomes."""
+    found = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in (ROOT / "tests").rglob("*.py")
+        if "playwright.sync_api" in (text := file.read_text()) and file != Path(__file__)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Assert) and _looks_once(node.test)
+    ]
+    assert [] == found
+
+
+def _looks_once(node: ast.AST) -> bool:
+    """Whether a part of it, which is not given to `until`, asks a page or what is on it."""
+    if isinstance(node, ast.Lambda):
+        return False
+    match node:
+        case ast.Attribute(ast.Name("page"), "url"):
+            return True
+        case ast.Call(ast.Attribute(attr=name), []) if name in LOOKS:
+            return True
+    return any(_looks_once(one) for one in ast.iter_child_nodes(node))

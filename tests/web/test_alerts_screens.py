@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.until import PATIENCE_S
 from tests.web import cities
 from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
 from tests.web.conftest import OpenPage, Served, serving_at
@@ -24,7 +23,6 @@ from titik_collector.web.city_view import watching
 
 pytestmark = pytest.mark.system
 HOUR_MS = 3_600_000
-expect.set_options(timeout=PATIENCE_S * 1000)
 SCREENS = {
     "now": "/",
     "alerts": "/alerts?silence=city",
@@ -107,16 +105,17 @@ def test_an_operator_works_without_scripts(open_page: OpenPage, troubled: Served
     page.click("main button")
     page.fill("#note", "fan is blocked")
     page.get_by_role("button", name="Acknowledge").click()
-    assert page.get_by_text("siti acknowledged: fan is blocked").is_visible()
+    expect(page.get_by_text("siti acknowledged: fan is blocked")).to_be_visible()
     page.fill("#text", "cleaned it")
     page.get_by_role("button", name="Write").click()
-    assert page.get_by_text("cleaned it").is_visible()
+    expect(page.get_by_text("cleaned it")).to_be_visible()
     page.goto(f"{troubled.address}/router/tirosa-1")
     page.get_by_role("button", name="4 hours").click()
-    assert re.search(r"/router/tirosa-1#maintenance$", page.url)
-    assert page.locator(".hero").get_by_text("maintenance until").is_visible()
+    expect(page).to_have_url(re.compile(r"/router/tirosa-1#maintenance$"))
+    until_when = page.locator(".hero").get_by_text("maintenance until")
+    expect(until_when).to_be_visible()
     page.locator("#maintenance .entries button").first.click()
-    assert 0 == page.locator(".hero").get_by_text("maintenance until").count()
+    expect(until_when).to_have_count(0)
 
 
 def test_the_count_follows_what_happens(open_page: OpenPage, troubled: Served) -> None:

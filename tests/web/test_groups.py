@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
-from tests.until import PATIENCE_S, until
+from tests.until import until
 from tests.web import cities
 from tests.web.conftest import LOOPBACK, OpenPage, Served, serving_at
 from titik_collector.queries.status import SiteStatus
@@ -16,8 +16,6 @@ from titik_collector.web import app
 from titik_collector.web.city_view import CityView, watching
 from titik_collector.web.place_groups import PlaceGroup
 from titik_collector.web.places import Place
-
-expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 def groups(text: str) -> list[tuple[str, str, str]]:
@@ -246,7 +244,6 @@ def test_a_group_lives_as_its_places_do(open_page: OpenPage, tmp_path: Path) -> 
             page.keyboard.type("tirosa")
             expect(page.locator(".group:visible")).to_have_count(1)
             expect(group.locator(".place:visible")).to_have_count(1)
-            assert "group=district" in page.url
-            assert "q=tirosa" in (
-                page.locator(".chip", has_text="Provider").get_attribute("href") or ""
-            )
+            expect(page).to_have_url(re.compile("group=district"))
+            provider = page.locator(".chip", has_text="Provider")
+            expect(provider).to_have_attribute("href", re.compile("q=tirosa"))

@@ -6,12 +6,11 @@ import pytest
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
-from tests.until import PATIENCE_S, until
+from tests.until import until
 from tests.web import cities
 from tests.web.conftest import OpenPage
 from titik_collector.web.city_view import CityView
 
-expect.set_options(timeout=PATIENCE_S * 1000)
 LAST = re.compile(r'data-figure="last"[^>]*>([^<]*)<')
 
 

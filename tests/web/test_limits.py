@@ -7,13 +7,12 @@ import pytest
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
-from tests.until import PATIENCE_S, until
+from tests.until import until
 from tests.web.cities import City, now_ms
 from tests.web.conftest import OpenPage
 from titik_collector.received import Arrived
 from titik_wire import codec
 
-expect.set_options(timeout=PATIENCE_S * 1000)
 SITE = "/site/taman-tirosa?lang=en"  # for 150 visitors, with 50 Mbit/s
 STEP_S = 30
 DRAWN = re.compile(r'data-figure="(load|line_load)" class="load( full)?">.*?</svg> ([^<]*)<')

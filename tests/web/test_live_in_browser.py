@@ -5,7 +5,7 @@ import re
 import socket
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.until import until
 from tests.web import cities
@@ -34,9 +34,9 @@ def live(page: Page, how: str = "live") -> None:
     expect(page.locator("[data-live]")).to_have_attribute("data-live", how, timeout=SOON_MS)
 
 
-def figure(page: Page, subject: str, name: str) -> str:
+def figure(page: Page, subject: str, name: str) -> Locator:
     """As it is written in the list."""
-    return page.locator(f'li[data-subject="{subject}"] [data-figure="{name}"]').inner_text()
+    return page.locator(f'li[data-subject="{subject}"] [data-figure="{name}"]')
 
 
 def test_figures_change_while_the_page_is_open(
@@ -45,11 +45,12 @@ def test_figures_change_while_the_page_is_open(
     """Without a reload, and the sum of the city with them."""
     page = open_page(served)
     live(page)
-    before = page.locator('.summary [data-figure="clients"]').inner_text()
+    of_city = page.locator('.summary [data-figure="clients"]')
+    before = of_city.inner_text()
     city.hear("tirosa-1", clients=1077)
     shown = page.locator('li[data-subject="site/taman-tirosa"] [data-figure="clients"]')
     expect(shown).to_have_text("1.077", timeout=SOON_MS)
-    assert before != page.locator('.summary [data-figure="clients"]').inner_text()
+    expect(of_city).not_to_have_text(before)
 
 
 def test_a_place_that_goes_away_rises_to_the_top(
@@ -258,8 +259,8 @@ def test_python_and_javascript_write_figures_alike(served: str, open_page: OpenP
         live(page)
         without = open_page(f"{served}/?lang={code}", java_script_enabled=False)
         for name in ("clients", "wifi_down_bps", "wifi_up_bps", "state"):
-            expected = figure(without, "site/taman-tirosa", name)
-            assert expected == figure(page, "site/taman-tirosa", name)
+            expected = figure(without, "site/taman-tirosa", name).inner_text()
+            expect(figure(page, "site/taman-tirosa", name)).to_have_text(expected)
 
 
 def test_search_and_state_work_without_the_server(served: str, open_page: OpenPage) -> None:
@@ -269,7 +270,7 @@ def test_search_and_state_work_without_the_server(served: str, open_page: OpenPa
     page.keyboard.press("/")
     page.keyboard.type("tirosa")
     expect(page.locator("[data-place-list] > li:visible")).to_have_count(1)
-    assert page.url.endswith("?q=tirosa")
+    expect(page).to_have_url(re.compile(r"\?q=tirosa$"))
     page.reload()
     expect(page.locator("[data-place-list] > li:visible")).to_have_count(1)
 

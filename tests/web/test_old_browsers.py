@@ -7,10 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.project.sources import PACKAGES
-from tests.until import PATIENCE_S
 from tests.web.conftest import OpenPage, Served
 
-expect.set_options(timeout=PATIENCE_S * 1000)
 COLLECTOR = PACKAGES["titik_collector"]
 SCRIPTS = [*(COLLECTOR / "web/static/js").glob("*.js"), *COLLECTOR.glob("public/assets/*.js")]
 # What came later, so that a script of ours would stop there.

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.until import PATIENCE_S
 from tests.web import cities
 from tests.web.conftest import OpenPage
 from tests.web.plain_files import Files, files_of
@@ -16,7 +15,6 @@ from titik_collector.public.static_export import PublicExport
 
 pytestmark = pytest.mark.system
 
-expect.set_options(timeout=PATIENCE_S * 1000)
 DAY_S = 86_400
 SEEN = "() => fetch(location.href, {method: 'HEAD'}).then(() => new Promise(requestAnimationFrame))"
 

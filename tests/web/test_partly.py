@@ -7,13 +7,12 @@ import pytest
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
-from tests.until import PATIENCE_S, until
+from tests.until import until
 from tests.web import cities
 from tests.web.conftest import LOOPBACK, OpenPage, serving_at
 from titik_collector.web import app
 from titik_collector.web.city_view import watching
 
-expect.set_options(timeout=PATIENCE_S * 1000)
 THREE = cities.large(3, 2)
 
 

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.web import cities
 from tests.web.conftest import OpenPage
@@ -74,6 +75,6 @@ def test_a_printed_page_has_no_menu(open_page: OpenPage, address: str) -> None:
     """Nobody can follow it on paper."""
     page = open_page(f"{address}/en/index.html")
     menu = page.locator(".top nav").first
-    assert menu.is_visible()
+    expect(menu).to_be_visible()
     page.emulate_media(media="print")
-    assert not menu.is_visible()
+    expect(menu).to_be_hidden()

@@ -7,15 +7,13 @@ import pytest
 from playwright.sync_api import Page, expect
 from starlette.testclient import TestClient
 
-from tests.until import PATIENCE_S, until
+from tests.until import until
 from tests.web import cities
 from tests.web.conftest import LOOPBACK, OpenPage, serving_at
 from tests.web.test_groups import groups, shown
 from tests.web.test_live_in_browser import turn
 from titik_collector.web import app
 from titik_collector.web.city_view import CityView, watching
-
-expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 def test_the_most_used_place_is_first(page: TestClient, city: cities.City, view: CityView) -> None:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 from starlette.testclient import TestClient
 
-from tests.until import PATIENCE_S, until
+from tests.until import until
 from tests.web.cities import City, now_ms
 from tests.web.conftest import OpenPage
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence
@@ -15,7 +15,6 @@ from titik_collector.received import Arrived
 from titik_wire import codec
 from titik_wire.messages import Sample
 
-expect.set_options(timeout=PATIENCE_S * 1000)
 PLACE = "taman-fontein"
 CARD = re.compile(rf'<li class="place state-([a-z-]+)" data-subject="site/{PLACE}"')
 STATES = [("off the air", "off-air", True), ("silent", "silent", None)]
@@ -61,7 +60,7 @@ def test_a_page_that_is_open_shows_it(
     become(city, state)
     card = page.locator(f'.place[data-subject="site/{PLACE}"]')
     expect(card.locator('b[data-figure="state"]')).to_have_text(state)
-    assert card.locator(f'use[href="#mark-{shape}"]').count()
+    expect(card.locator(f'use[href="#mark-{shape}"]').first).to_be_attached()
 
 
 def become(city: City, state: str) -> None:

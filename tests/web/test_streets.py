@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from starlette.testclient import TestClient
 
 from tests.until import until
@@ -154,7 +154,7 @@ def test_a_road_is_seen_below_the_places(
         page.locator("[data-map]").scroll_into_view_if_needed()
         assert until(lambda: page.evaluate(DOTS, ground) > 5000, True)
         assert until(lambda: page.evaluate(DOTS, road) > 500, True)
-        assert "© OpenStreetMap" in page.locator(".leaflet-control-attribution").inner_text()
+        expect(page.locator(".leaflet-control-attribution")).to_contain_text("© OpenStreetMap")
         assert sorted(PANES, key=lambda pane: level(page, pane)) == PANES
         assert ["none", on_paper] == [filter_of(page, media) for media in ("screen", "print")]
 
@@ -181,8 +181,8 @@ def test_streets_that_do_not_come_leave_the_coast(open_page: OpenPage, config: C
         page.locator("[data-map]").scroll_into_view_if_needed()
         page.locator(".map-canvas .map-land").first.wait_for(state="attached")
         credit = page.locator(".leaflet-control-attribution")
-        assert "© OpenStreetMap contributors" in credit.inner_text()
-        assert 0 == page.locator(".map-streets").count()
+        expect(credit).to_contain_text("© OpenStreetMap contributors")
+        expect(page.locator(".map-streets")).to_have_count(0)
 
 
 @pytest.mark.system
