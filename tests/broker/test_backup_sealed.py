@@ -25,13 +25,10 @@ pytestmark = pytest.mark.system
 
 
 @pytest.fixture
-def identity(city: City, tmp_path: Path) -> Path:
+def identity(stored: City, tmp_path: Path) -> Path:
     """Made as an operator makes it; the city's file has what the command prints."""
-    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
-    with closing(open_writer(city.folder / "titik.db")) as db:
-        db.execute("INSERT INTO router (name, registered, registered_ms) VALUES ('tirosa-1', 1, 1)")
     file = tmp_path / "elsewhere.key"
-    seal_to(city, file)
+    seal_to(stored, file)
     return file
 
 

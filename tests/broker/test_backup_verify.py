@@ -22,13 +22,10 @@ pytestmark = pytest.mark.system
 
 
 @pytest.fixture
-def kept(city: City, tmp_path: Path) -> Path:
+def kept(stored: City, tmp_path: Path) -> Path:
     """A backup in a folder of backups, of a city with a router and a store."""
-    city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")
-    with closing(open_writer(city.folder / "titik.db")) as db:
-        db.execute("INSERT INTO router (name, registered, registered_ms) VALUES ('tirosa-1', 1, 1)")
     (tmp_path / "kept").mkdir()
-    city.says("backup", "--keep", "3", str(tmp_path / "kept"))
+    stored.says("backup", "--keep", "3", str(tmp_path / "kept"))
     (file,) = (tmp_path / "kept").iterdir()
     return file
 

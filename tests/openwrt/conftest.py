@@ -52,6 +52,19 @@ def apks(next_feed: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list
         ]
 
 
+@pytest.fixture(params=["ipks", "apks"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of 24.10, and of 25.12."""
+    return str(request.param)
+
+
+@pytest.fixture
+def versions(request: pytest.FixtureRequest, kind: str) -> list[list[Path]]:
+    """Agent and probe of this version, and of the next."""
+    found: list[list[Path]] = request.getfixturevalue(kind)
+    return found
+
+
 @pytest.fixture(scope="session")
 def installed(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Router:
     """With both packages, not enrolled; to be copied."""

@@ -103,19 +103,6 @@ def steps(heading: str, kind: str) -> list[str]:
     return [line for block in blocks if not other.search(block) for line in block.splitlines()]
 
 
-@pytest.fixture(params=["ipks", "apks"])
-def kind(request: pytest.FixtureRequest) -> str:
-    """Of 24.10, and of 25.12."""
-    return str(request.param)
-
-
-@pytest.fixture
-def versions(request: pytest.FixtureRequest, kind: str) -> list[list[Path]]:
-    """Agent and probe of this version, and of the next."""
-    found: list[list[Path]] = request.getfixturevalue(kind)
-    return found
-
-
 @pytest.fixture
 def life(kind: str, versions: list[list[Path]], tmp_path: Path) -> Iterator[Life]:
     """A router without packages; this version lies in the feed."""

@@ -26,19 +26,6 @@ REMOVE = {"ipks": ("opkg", "remove"), "apks": ("apk", "del")}
 NEW = {"ipks": "-opkg", "apks": ".apk-new"}
 
 
-@pytest.fixture(params=["ipks", "apks"])
-def format_(request: pytest.FixtureRequest) -> str:
-    """Of 24.10, and of 25.12."""
-    return str(request.param)
-
-
-@pytest.fixture
-def versions(request: pytest.FixtureRequest, format_: str) -> list[list[Path]]:
-    """Agent and probe of this version, and of the next."""
-    found: list[list[Path]] = request.getfixturevalue(format_)
-    return found
-
-
 def reporting(folder: Path, packages: list[Path]) -> Router:
     """A router on which agent and probe run."""
     router = Router(folder)
@@ -98,7 +85,7 @@ def test_what_an_operator_has_switched_off_stays_off(
 
 
 def test_an_upgrade_keeps_settings_keys_and_spool(
-    versions: list[list[Path]], tmp_path: Path, format_: str
+    versions: list[list[Path]], tmp_path: Path, kind: str
 ) -> None:
     """Their owner and mode too; the settings of the new version lie beside."""
     router = reporting(tmp_path / "router", versions[0])
@@ -112,21 +99,21 @@ def test_an_upgrade_keeps_settings_keys_and_spool(
     settings = router.root / "etc/config/titik-agent"
     assert (0o600, 0) == (settings.stat().st_mode & 0o777, settings.stat().st_uid)
     assert "45\n" == router.says("uci", "get", "titik-agent.main.interval_s")
-    assert settings.with_name(f"titik-agent{NEW[format_]}").exists()
+    assert settings.with_name(f"titik-agent{NEW[kind]}").exists()
 
 
 def test_removing_leaves_settings_and_keys(
-    versions: list[list[Path]], tmp_path: Path, format_: str
+    versions: list[list[Path]], tmp_path: Path, kind: str
 ) -> None:
     """Nothing runs, nothing starts at the next boot, and no code is left."""
     router = reporting(tmp_path / "router", versions[0])
     (router.root / "etc/titik/router.key").write_text("the router's own")
-    router.says(*REMOVE[format_], "titik-agent-probe", "titik-agent")
+    router.says(*REMOVE[kind], "titik-agent-probe", "titik-agent")
     assert [None, None] == [router.running(one) for one in SERVICES]
     left = {f"/{one.relative_to(router.root)}" for one in router.root.rglob("*titik*")}
     assert {"/etc/config/titik-agent", "/etc/titik"} == {
         one for one in left if not one.startswith("/tmp/")
-    } - {f"/etc/config/titik-agent{NEW[format_]}"}
+    } - {f"/etc/config/titik-agent{NEW[kind]}"}
     assert ["router.key"] == [one.name for one in (router.root / "etc/titik").iterdir()]
 
 
