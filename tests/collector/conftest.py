@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.collector import build
 from tests.collector.stores import Stores
@@ -95,6 +96,9 @@ ON_BOTH = {
 }
 # Long on a server, and what they say of it is in test_two_engines and test_rollup too.
 RARELY = {"test_newest", "test_together"}
+# Examples of a property on a server, where each takes hundreds of statements; SQLite has them all.
+FEWER = 30
+SETTINGS = "_hypothesis_internal_use_settings"  # of a function that searches
 # These run on SQLite alone, or choose the engine themselves.
 ITS_OWN = {
     "test_alerts_command": "runs commands on a file",
@@ -142,3 +146,7 @@ def _engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         stores: Stores = request.getfixturevalue("stores")
         stores.forget()
         monkeypatch.setattr(build, "open_writer", stores.open_writer)
+        kept = getattr(request.function, SETTINGS, None)
+        if kept is not None:
+            fewer = settings(kept, max_examples=min(FEWER, kept.max_examples))
+            monkeypatch.setattr(request.function, SETTINGS, fewer)
