@@ -14,7 +14,6 @@ import fcntl
 import json
 import logging
 import os
-import random
 import signal
 import sys
 import threading
@@ -28,6 +27,7 @@ from titik_agent.broker_link.backoff import Backoff
 from titik_agent.broker_link.connector import Connector
 from titik_agent.broker_link.link import Link
 from titik_agent.broker_link.publisher import Publisher
+from titik_agent.chance import SystemChance
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
 from titik_agent.sampling.loop import Loop
@@ -139,7 +139,7 @@ def probe(file: str | None, router: str | None, broker: str | None, every_s: int
 def _run(settings: Config, endpoint: Endpoint) -> None:
     """Put the agent together, run it until SIGTERM, and say goodbye."""
     clock = SystemClock(settings.clock == "trusted")
-    rand = random.Random()
+    rand = SystemChance()
     run_id = _new_run()
     spool = Spool(settings.spool.directory, settings.spool.limit_bytes, settings.spool.persist_dir)
     publisher = _publisher(settings, run_id, clock, spool, endpoint.where)
@@ -471,7 +471,7 @@ def _check_chain(
         return True
     spool, run_id = Spool(None), _new_run()
     publisher = _publisher(settings, run_id, clock, spool, endpoint.where, announce=False)
-    connector = Connector(publisher, partial(Link, endpoint), Backoff(random.Random()))
+    connector = Connector(publisher, partial(Link, endpoint), Backoff(SystemChance()))
     sampler = Sampler(settings.router, run_id, clock, spool, sources)
     with check.lines_before():
         sample, payload = sampler.take()

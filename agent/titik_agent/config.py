@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from titik_agent.lazy_imports import apart
 from titik_agent.limits import MAX_SMALL_FILE, MAX_TARGETS
 from titik_wire.kinds import SLUG
+from titik_wire.value import Value
 
 DEFAULT_FILE = "/etc/titik/agent.toml"
 RANGES = {  # of every whole number
@@ -36,8 +37,8 @@ class ConfigError(Exception):
     """The operator's to mend; the text says where and how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Broker(Value):
     """[broker]: where reports go. The router's name is its user name."""
 
     host: str = ""  # name or address of the broker
@@ -50,8 +51,8 @@ class Broker:
     compress: bool | None = None  # samples in a third of their bytes; none: as collectors take it
 
 
-@dataclass(frozen=True, slots=True)
-class Spool:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Spool(Value):
     """[spool]: what the collector has not committed yet."""
 
     directory: Path = "/tmp/titik"  # of this agent alone; on OpenWrt a RAM disk: no flash wear
@@ -59,16 +60,16 @@ class Spool:
     persist_dir: Path | None = None  # on flash: outages longer than 5 minutes survive a power cut
 
 
-@dataclass(frozen=True, slots=True)
-class Interfaces:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Interfaces(Value):
     """[interfaces]: which interface is what; absent: found by themselves."""
 
     uplink: str | None = None  # towards the internet, spaces between several; found: by routes
     lan: tuple[str, ...] | None = None  # towards the visitors; found: the bridges
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Sources(Value):
     """[sources]: where counts come from."""
 
     hostapd: Literal["auto", "ubus", "control", "off"] = "auto"  # auto: ubus if it is there
@@ -77,8 +78,8 @@ class Sources:
     lease_files: tuple[Path, ...] = LEASE_FILES  # dnsmasq's; those that are missing are skipped
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Reach(Value):
     """[reach]: does the uplink carry traffic; off unless targets or names are given."""
 
     targets: tuple[str, ...] = ()  # host:port, opened and closed again over TCP
@@ -86,8 +87,8 @@ class Reach:
     every_s: int = 60  # seconds between rounds
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Probe(Value):
     """[probe]: the separate process that needs raw sockets."""
 
     result_file: Path = "/tmp/titik-probe/result.json"  # written by it, read by the agent
@@ -95,8 +96,8 @@ class Probe:
     max_age_s: int = 900  # an older result is not reported
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Config(Value):
     """The whole file."""
 
     router: str = ""  # this router's name: a-z, 0-9 and -, at most 64 characters

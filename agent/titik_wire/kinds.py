@@ -7,26 +7,27 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from titik_wire import limits
+from titik_wire.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Whole(Value):
     """An integer between `minimum` and `maximum`, both included."""
 
     minimum: int = 0
     maximum: int = limits.MAX_WHOLE
 
 
-@dataclass(frozen=True, slots=True)
-class Real:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Real(Value):
     """A finite number between `minimum` and `maximum`, both included."""
 
     minimum: float
     maximum: float
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Text(Value):
     """At most `max_chars` characters without control characters or lone surrogates.
 
     `pattern`, if given, must match the whole text.
@@ -36,20 +37,20 @@ class Text:
     pattern: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Instant:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Instant(Value):
     """Milliseconds since 1970 in Python; RFC 3339 UTC with milliseconds on the wire."""
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Items(Value):
     """A list of at most `maximum` values."""
 
     maximum: int
 
 
-@dataclass(frozen=True, slots=True)
-class ByRun:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class ByRun(Value):
     """A JSON object whose keys are the values' `run`; at most `maximum` of them."""
 
     maximum: int = limits.MAX_RUNS

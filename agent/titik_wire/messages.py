@@ -33,6 +33,7 @@ from titik_wire.kinds import (
     Whole,
 )
 from titik_wire.limits import MAX_ALSO, MAX_BSSES, MAX_FAILED, MAX_NETS, MAX_PAST, MAX_RADIOS
+from titik_wire.value import Value
 
 Dbm = Annotated[int, Whole(-120, -1)]
 Channel = Annotated[int, Whole(1, 253)]
@@ -40,8 +41,8 @@ Celsius = Annotated[float, Real(-100.0, 200.0)]
 Span = tuple[int, int]  # first and last seq, both included
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Status(Value):
     """The last state that a router published; its `offline` is the will, which the broker sends."""
 
     router: Slug  # the router, same as in the topic
@@ -54,16 +55,16 @@ class Status:
     firmware: Label | None = None  # the operating system and its release
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Held(Value):
     """The lowest and highest seq of one run that the router's spool still holds."""
 
     run: RunId  # the key on the wire
     span: Span | None  # None, on the wire `[]`: the spool no longer holds anything of this run
 
 
-@dataclass(frozen=True, slots=True)
-class Bss:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Bss(Value):
     """One BSS: an SSID on a radio."""
 
     ifname: Ifname  # the BSS's interface
@@ -84,8 +85,8 @@ class Bss:
     undercounted: bool | None = None  # true: clients of further links (MLO) may be missing here
 
 
-@dataclass(frozen=True, slots=True)
-class Radio:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Radio(Value):
     """One PHY."""
 
     name: Label  # as the driver names it
@@ -95,8 +96,8 @@ class Radio:
     airtime_active_ms: Count | None = None  # time the radio listened, cumulative
 
 
-@dataclass(frozen=True, slots=True)
-class Net:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Net(Value):
     """One network interface other than a BSS."""
 
     ifname: Ifname  # the interface
@@ -113,8 +114,8 @@ class Net:
     tx_drops: Count | None = None  # dropped before sending
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Past(Value):
     """The last value of a counter that restarted inside a merged range."""
 
     ifname: Ifname  # the interface it was
@@ -124,16 +125,16 @@ class Past:
     tx_bytes: Count  # its last value
 
 
-@dataclass(frozen=True, slots=True)
-class Visitors:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Visitors(Value):
     """How many different clients this run has authorized since `since`; an estimate (1 to 3 %)."""
 
     count: People  # different clients, rounded
     since: Time  # the city's midnight, else the router's; or the start of the run if later
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Reach(Value):
     """Whether the uplink carries traffic, from the configured targets."""
 
     dns_ms: Rtt | None = None  # median time of a DNS answer, milliseconds
@@ -144,8 +145,8 @@ class Reach:
     answered: Count | None = None  # rounds with an answer, cumulative in this run
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Probe(Value):
     """What the separate probe process last saw; absent when its result is stale."""
 
     at_uptime_ms: Count  # when, on this boot's clock
@@ -155,8 +156,8 @@ class Probe:
     lan_devices: People | None = None  # devices of the LAN that answered ARP
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Host(Value):
     """The router as a computer."""
 
     uptime_s: Count | None = None  # since boot
@@ -168,8 +169,8 @@ class Host:
     temp_c: Celsius | None = None  # the hottest sensor, degrees Celsius
 
 
-@dataclass(frozen=True, slots=True)
-class AgentState:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class AgentState(Value):
     """The agent about itself; the counts are of this run."""
 
     rss_bytes: Count  # resident memory of the agent's process
@@ -181,8 +182,8 @@ class AgentState:
     saturated: bool = False  # more clients than are tracked one by one; counts are still right
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Sample(Value):
     """What one router saw at one instant, or over an aligned block of instants merged into one.
 
     Identity: `(router, run, first_seq, seq)`. A merged sample covers seqs `first_seq` to `seq`,
@@ -221,8 +222,8 @@ class Sample:
     kept: Annotated[tuple[Held, ...], ByRun()] | None = None  # what it can send again, though acked
 
 
-@dataclass(frozen=True, slots=True)
-class AckedRun:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class AckedRun(Value):
     """What the collector has settled of one run: stored, refused, or learnt to be lost."""
 
     run: RunId  # the key on the wire
@@ -231,8 +232,8 @@ class AckedRun:
     lacks: Annotated[tuple[Span, ...], Items(MAX_ALSO)] = ()  # kept there, not here: wanted again
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Ack(Value):
     """What the collector has committed of one router: the samples that these ranges cover."""
 
     router: Slug  # in the topic only
@@ -241,8 +242,8 @@ class Ack:
     epoch: Count | None = None  # with `lacks`: of that store, for who reads along
 
 
-@dataclass(frozen=True, slots=True)
-class CollectorStatus:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class CollectorStatus(Value):
     """Whether a collector is storing; its `offline` is its will."""
 
     collector: Slug  # same as in the topic

@@ -9,6 +9,7 @@ from typing import Final, Literal, cast
 
 from titik_wire.errors import WireError
 from titik_wire.kinds import SLUG
+from titik_wire.value import Value
 
 PREFIX: Final = "titik/v1"
 Kind = Literal["status", "sample", "backlog", "ack", "collector", "now", "rollup", "alert"]
@@ -94,8 +95,8 @@ def device(site: str) -> str:
     return ALL_DEVICES.replace("+", f"titik_site_{site}")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Address(Value):
     """What a topic names: `name` is the router, collector or site; None: the one city there is."""
 
     kind: Kind

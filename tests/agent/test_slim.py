@@ -9,7 +9,10 @@ import pytest
 
 from titik_agent.__main__ import _plain_run
 
-HEAVY = {"click", "email.parser", "http.client", "scapy", "urllib.request", "uuid"}
+HEAVY = {
+    "click", "dns.message", "email.parser", "http.client", "random", "scapy", "urllib.request",
+    "uuid",
+}  # fmt: skip
 
 # They import what is put off, or are rooms of ours, which import them.
 IMPORTERS = {

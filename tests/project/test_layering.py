@@ -36,7 +36,7 @@ SERVER_LIBRARIES = {
 FLOORS = {
     "titik_agent": (
         {"lazy_imports", "limits"},
-        {"clock", "config", "hostapd", "shared_files"},
+        {"chance", "clock", "config", "hostapd", "shared_files"},
         {"spool"},
         {"sampling"},
         {"sources", "broker_link"},

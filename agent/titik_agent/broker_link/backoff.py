@@ -10,7 +10,7 @@ that evict each other would be met at full speed for ever, and so would a broker
 drops.
 """
 
-import random
+from titik_agent.chance import Chance
 
 # With 30 s the mean is N/30 a second, and chance goes above it. With 34 s the fastest five seconds
 # of a thousand routers still do in one loss of three, by up to 18 %. With 40 s they do in 2 of 600.
@@ -28,9 +28,7 @@ BOOTING_S = 300.0
 class Backoff:
     """The waits of one router."""
 
-    def __init__(
-        self, rand: random.Random, *, first_s: float = FIRST_S, cap_s: float = CAP_S
-    ) -> None:
+    def __init__(self, rand: Chance, *, first_s: float = FIRST_S, cap_s: float = CAP_S) -> None:
         self._rand = rand
         self._first_s = first_s
         self._cap_s = cap_s

@@ -4,7 +4,7 @@ Rule: every interval on the monotonic clock, the first at a random offset.
 Rule: soon after a client joined or left too, but at most one such extra sample per 5 s.
 """
 
-import random
+from titik_agent.chance import Chance
 
 # A join is a burst of events and the count must be steady first; the promise is one second.
 STEADY_S = 0.2
@@ -14,7 +14,7 @@ EXTRA_EVERY_S = 5.0
 class Schedule:
     """`now` is the monotonic clock's, in seconds."""
 
-    def __init__(self, interval_s: float, now: float, rand: random.Random) -> None:
+    def __init__(self, interval_s: float, now: float, rand: Chance) -> None:
         self._interval_s = interval_s
         self._next = now + rand.uniform(0, interval_s)
         self._extra: float | None = None
