@@ -5,7 +5,7 @@ RUN   = PATH="$(CURDIR)/$(BIN):$$PATH"
 unexport PYTHONDONTWRITEBYTECODE  # pytest would compile all tests again in each of its processes
 
 .NOTPARALLEL:
-.PHONY: help install install-agent uninstall demo test test-long check lint docs languages matrix matrix-quick \
+.PHONY: help install install-agent uninstall demo ha-demo test test-long check lint docs languages matrix matrix-quick \
 	lab foreign openwrt-ipk \
 	openwrt-apk openwrt-feed bench bench-quick faults faults-quick \
 	faults-mutations endurance endurance-quick fuzz fuzz-quick web-vendor screenshots clean
@@ -25,6 +25,10 @@ uninstall:  ## remove the program and its units; the city's data stays (as root)
 demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 150" to stop by itself)
 	@sh tools/need.sh mosquitto mosquitto_sub
 	@$(RUN) titik demo $(ARGS)
+
+ha-demo: $(VENV)/.dev  ## a city on three machines, to kill what you like: docs/high-availability.md (as root)
+	@sh tools/need.sh mosquitto postgres etcd patroni keepalived ip nft
+	@$(RUN) python -m tools.cell.demo $(ARGS)
 
 check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, no sleep
 	@$(BIN)/pytest -q -n logical --dist loadscope -m "not system and not thorough and not long"

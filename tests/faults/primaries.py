@@ -55,7 +55,7 @@ def primary_kills(trial: Trial) -> None:
 def _kill(engine: ThreeMachines, kind: str, world: World) -> None:
     primary = engine.primary()
     if kind == "postgres and patroni":
-        primary.kill_processes("postgres")
+        primary.kill_processes(lambda one: one.username() == "postgres")
         return
     if kind != "the machine":
         engine.cut_from_standbys(primary)

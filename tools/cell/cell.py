@@ -1,7 +1,6 @@
 """Three machines with etcd, and PostgreSQL under Patroni, on a switch of this network namespace."""
 
 import json
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from tools.cell import files
 from tools.cell.machine import Machine
 
 HUB = "cell"
-OURS = "192.0.2.1"  # of whoever plays the cell
+OURS = "203.0.113.1"  # of whoever plays the cell
 DATABASE, USER = "city", "titik"
 PORT, REST = 5432, 8008
 ETCD = "set -a; . /etc/default/etcd; exec setpriv --reuid etcd --regid etcd --clear-groups etcd"
@@ -39,11 +38,11 @@ class Cell:
         """`folder`: of the disks."""
         self._files = files.Files()
         self.machines = {
-            name: Machine(name, address, folder / name, HUB)
-            for name, address in files.addresses().items()
+            name: Machine(name, address, folder / name, HUB) for address, name in files.machines()
         }
 
     def __enter__(self) -> "Cell":
+        self._remove()  # what a killed process left
         ip("link", "add", HUB, "type", "bridge")
         ip("address", "add", f"{OURS}/24", "dev", HUB)
         ip("link", "set", HUB, "up")
@@ -66,13 +65,13 @@ class Cell:
     ) -> None:
         for one in self.machines.values():
             one.kill()
-        ip("link", "del", HUB, check=False)
+        self._remove()
 
     @property
     def url(self) -> str:
         """Of the store, wherever it is."""
         hosts = ",".join(one.address for one in self.machines.values())
-        return f"postgresql://{USER}@{hosts}/{DATABASE}?target_session_attrs=primary"
+        return f"postgresql://{USER}@{hosts}/{DATABASE}"
 
     @property
     def password(self) -> str:
@@ -117,6 +116,11 @@ class Cell:
     def _is_synchronous(self) -> bool:
         return "synchronous_mode: true" in self._files.text("patroni.yml", "")
 
+    def _remove(self) -> None:
+        for one in self.machines.values():
+            one.unwire()
+        ip("link", "del", HUB, check=False)
+
     def _set_up(self, one: Machine) -> None:
         one.write("/etc/hosts", f"127.0.0.1 localhost\n{(files.SHOWN / 'hosts').read_text()}")
         one.write("/etc/default/etcd", self._files.text("etcd.default", one.name))
@@ -139,8 +143,3 @@ class Cell:
 def _running(members: Sequence[Member]) -> Iterator[str]:
     """The roles of those that are up to date, as far as Patroni knows."""
     return (one.role for one in members if one.state in ("running", "streaming"))
-
-
-def remains() -> None:
-    """Remove the switch that a killed process left."""
-    subprocess.run(("ip", "link", "del", HUB), capture_output=True, check=False)

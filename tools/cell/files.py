@@ -6,16 +6,28 @@ Rule: what is played is what the page shows; only the placeholders are filled in
 import re
 import secrets
 from pathlib import Path
+from typing import NamedTuple
 
 SHOWN = Path(__file__).parents[2] / "deploy" / "high-availability"
 PLACEHOLDER = re.compile(r"\b[A-Z]+-PASSWORD\b")
 
 
-def addresses() -> dict[str, str]:
-    """Of each machine, by its name."""
+class Host(NamedTuple):
+    """A line of the hosts."""
+
+    address: str
+    name: str
+
+
+def hosts() -> list[Host]:
+    """The machines, and the name that moves between them."""
     lines = (SHOWN / "hosts").read_text().splitlines()
-    pairs = (line.split() for line in lines if not line.startswith("#"))
-    return {name: address for address, name in pairs}
+    return [Host(*line.split()) for line in lines if not line.startswith("#")]
+
+
+def machines() -> list[Host]:
+    """Without that name."""
+    return [one for one in hosts() if "." not in one.name]
 
 
 class Files:

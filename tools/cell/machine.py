@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -117,15 +117,16 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
             self._first.wait()
+            self.unwire()
             for one in self._running:
                 one.wait()
         self._running = []
 
-    def kill_processes(self, user: str) -> None:
-        """SIGKILL of what a user runs; services of it start again."""
+    def kill_processes(self, is_meant: Callable[[psutil.Process], bool]) -> None:
+        """SIGKILL of some; services of them start again."""
         for one in self._processes():
             with suppress(psutil.NoSuchProcess):
-                if one.username() == user:
+                if is_meant(one):
                     one.kill()
 
     def run(self, *words: str, text: str = "") -> str:
@@ -135,6 +136,10 @@ class Machine:
         )
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
+
+    def write_inside(self, path: str, text: str) -> None:
+        """A file, while it is on."""
+        self.run("sh", "-c", 'mkdir -p "${1%/*}" && cat >"$1"', "write", path, text=text)
 
     def inside(self) -> tuple[str, ...]:
         """The words before a command that is to run there."""
@@ -158,6 +163,10 @@ class Machine:
         """No answer of this port gets to these any more, until it boots again."""
         rule = f"add rule inet cut out ip daddr {{ {', '.join(addresses)} }} tcp sport {port} drop"
         self.run("nft", "-f", "-", text=f"{_TABLE}\n{rule}\n")
+
+    def unwire(self) -> None:
+        """The kernel may keep a namespace, and the cable that leads there, for a while."""
+        ip("link", "del", self._port, check=False)
 
     def _wire(self) -> None:
         far = ("peer", "name", "eth0", "netns", str(self._pid))
