@@ -36,7 +36,7 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
     "apk", "apt-get", "cd", "cp", "curl", "docker", "echo", "etcdctl", "export", "git",
-    "journalctl", "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "opkg",
+    "journalctl", "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "mv", "opkg",
     "opkg-key", "patronictl", "pgbackrest", "pip", "python", "python3", "rm",
     "scp", "sed", "service", "sh", "split", "sqlite3", "ssh", "sudo",
     "systemctl", "tee", "uci", "usign", "wget",

@@ -1,4 +1,4 @@
-"""`make ha-demo`: a city on three machines, of which anybody may kill what they like.
+"""`make ha-demo`: a city on three machines, and anybody may kill what they like.
 
     python -m tools.cell.demo [--for SECONDS]
     python -m tools.cell.demo --kill WHAT | --start MACHINE | --cut MACHINE | --mend MACHINE
