@@ -158,7 +158,7 @@ def test_what_a_twin_lacks_is_named_until_it_is_mended(pair: Pair, tmp_path: Pat
     assert "tirosa-5: 1 certificate revoked" in output
     assert f"not at every broker of the city: {pair.twin}: " in output
     assert [pair.twin] == [one.twin for one in behind.read(first.path)]
-    assert f"broker {pair.twin} lacks" in unwrapped(pair.city.says("status", status=None))
+    assert f"broker {pair.twin} is not as" in unwrapped(pair.city.says("status", status=None))
     assert pair.twin in titik("broker", "check", str(first.path), status=1)
 
     pair.other.path.unlink()
@@ -179,8 +179,13 @@ def test_a_twin_that_does_not_run_has_all_when_it_starts(pair: Pair, tmp_path: P
     pair.other_runs.stop()
     output = pair.city.says("router", "revoke", "tirosa-6")
     assert f"warning: {pair.twin}: mosquitto does not run there" in output
+    assert ["mosquitto does not run there"] == [
+        one.why for one in behind.read(pair.city.broker.path)
+    ]
     pair.other_runs.start()
     assert (False, False) == pair.lets_in(stolen, "tirosa-6")
+    titik("broker", "twin", "send", str(pair.city.broker.path))
+    assert () == behind.read(pair.city.broker.path)
 
 
 def test_the_city_is_changed_at_the_first_broker_alone(pair: Pair, tmp_path: Path) -> None:

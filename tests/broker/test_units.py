@@ -28,13 +28,19 @@ UNITS = (
     "titik-public.service",
     "titik-renew.service",
     "titik-renew.timer",
+    "titik-twin.service",
+    "titik-twin.timer",
     "titik-web.service",
 )
 SERVICES = [one for one in UNITS if one.endswith(".service")]
 MAX_EXPOSURE = 3.0  # of 10; "OK" in systemd's own words begins below 5
 DIRECTORIES = ("/var/lib/titik/broker", '/var/lib/a "broker" of 100 %')
 BROKER = Mosquitto(
-    directory=Path(DIRECTORIES[0]), account="mosquitto", collector="collector", lowest_port=1883
+    directory=Path(DIRECTORIES[0]),
+    account="mosquitto",
+    collector="collector",
+    lowest_port=1883,
+    has_twins=True,
 )
 
 

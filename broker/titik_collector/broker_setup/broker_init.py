@@ -117,6 +117,7 @@ def for_units(made: BrokerFolder) -> systemd_units.Mosquitto:
         collector=settings.collector,
         engineers=settings.engineers,
         lowest_port=min(ports.router, ports.engineer, ports.collector),
+        has_twins=bool(settings.twins),
     )
 
 

@@ -12,13 +12,14 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from titik_collector.broker_setup import alike, behind, parcel
+from titik_collector.broker_setup.alike import Holding
 from titik_collector.broker_setup.behind import LaggingTwin
 from titik_collector.broker_setup.broker_folder import (
     BrokerError,
@@ -34,6 +35,7 @@ ALIVE_S = 5  # ssh asks a silent one so often, and gives up after the third time
 PATIENCE_S = 300.0  # 20,000 routers are new there
 KEY, KNOWN = "twin.key", "twin.known"  # in secrets
 PROGRAM = "titik"  # on the other machine
+STOPPED = "mosquitto does not run there"
 
 
 class TwinError(BrokerError):
@@ -66,30 +68,48 @@ def remove(made: BrokerFolder, twin: str) -> None:
     _write(made, tuple(one for one in behind.read(made.path) if one.twin != twin))
 
 
-def follow(made: BrokerFolder) -> list[str]:
-    """Bring every twin to what this broker has; what they report. TwinError names who is not."""
+def follow(made: BrokerFolder, is_changed: bool = True) -> list[str]:
+    """Bring every twin to what this broker has; what they report. TwinError names who is not.
+
+    Nothing was changed: only what is not alike, or was not last time, is sent anything.
+    """
     with locked(made.path):
         made = BrokerFolder.open(made.path)
         twins = () if made.is_twin else made.settings.twins or ()
         if not twins:
             return []
+        own, lagging = alike.account(made), {one.twin for one in behind.read(made.path)}
+        if not is_changed:
+            twins = tuple(one for one in twins if one in lagging or not _is_alike(made, one, own))
         left = _noted(made, twins)
-        own, sent = alike.account(made), parcel.of(made)
-        notes: list[str] = []
+        sent, notes, failed = parcel.of(made) if twins else b"", list[str](), set[str]()
         for twin in twins:
+            why = None
             try:
                 answer = _ask(made, twin, sent)
-                why = alike.difference(own, answer.lines)
+                notes += [f"{twin}: {line}" for line in answer.notes]
+                if not answer.runs:
+                    why = STOPPED
+                    notes.append(f"warning: {twin}: {why}")
+                if (lacks := alike.difference(own, answer.lines)) is not None:
+                    why = lacks
+                    failed.add(twin)
             except BrokerError as error:
                 why = error.text
-            else:
-                notes += [f"{twin}: {line}" for line in answer.notes]
-                notes += [] if answer.runs else [f"warning: {twin}: mosquitto does not run there"]
+                failed.add(twin)
             left = _settle(left, twin, why)
             _write(made, left)
-    if left:
-        raise TwinError(_words(made, left))
+    if failed:
+        raise TwinError(_words(made, [one for one in left if one.twin in failed]))
     return notes
+
+
+def _is_alike(made: BrokerFolder, twin: str, own: Collection[Holding]) -> bool:
+    try:
+        answer = _ask(made, twin, parcel.packed(()))
+    except BrokerError:
+        return False
+    return answer.runs and alike.difference(own, answer.lines) is None
 
 
 def look(made: BrokerFolder) -> list[str]:
@@ -106,7 +126,7 @@ def look(made: BrokerFolder) -> list[str]:
         if why is not None:
             lines.append(f"{twin}: {why}; titik broker twin send {made.path}")
         elif not answer.runs:
-            lines.append(f"{twin}: mosquitto does not run there")
+            lines.append(f"{twin}: {STOPPED}")
     return lines
 
 

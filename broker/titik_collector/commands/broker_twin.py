@@ -34,6 +34,7 @@ def add(directory: Path, twin: str) -> None:
         click.echo("/root/.ssh/authorized_keys; who has the key can do nothing else:")
         click.echo(line)
     click.echo(f"then: titik broker twin send {directory}")
+    click.echo(f"and a timer that does so: titik broker init {directory} --config titik.toml")
 
 
 @twin.command()
@@ -55,7 +56,7 @@ def send(directory: Path) -> None:
     with plainly():
         made = BrokerFolder.open(directory)
         made.check_first()
-    follow(made)
+    follow(made, is_changed=False)
     for one in made.settings.twins or ():
         click.echo(f"{one} is alike")
 
@@ -69,8 +70,8 @@ def take(directory: Path) -> None:
     click.echo(answer.text())
 
 
-def follow(made: BrokerFolder) -> None:
+def follow(made: BrokerFolder, is_changed: bool = True) -> None:
     """After a change; the command fails where a twin lacks it, with all that was done printed."""
     with plainly():
-        for line in twins.follow(made):
+        for line in twins.follow(made, is_changed):
             click.echo(line)

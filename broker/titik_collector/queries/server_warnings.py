@@ -81,8 +81,8 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
 def _twins(folder: Path | None, now_ms: int) -> list[Warned]:
     """The city's other brokers, where one lacks something."""
     text = marked(
-        "broker {twin} lacks what was changed {length} ago; who was revoked may get in there:"
-        " {reason}; again: {command}"
+        "broker {twin} is not as the first one for {length}: {reason}; who was revoked may get in"
+        " there; to mend it: {command}"
     )
     return [
         Warned(

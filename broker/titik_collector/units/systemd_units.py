@@ -43,6 +43,7 @@ ENABLED = (
     " titik-backup-verify.timer"
 )
 SHIPPING = "titik-litestream.service"
+TWIN = "titik-twin.timer"
 LITESTREAM = "litestream.yml"  # beside titik.toml: only then something is shipped
 LOW_PORTS = 1024  # below, only who may bind them
 
@@ -103,12 +104,14 @@ Description=Titik: {what}
 
 [Timer]
 OnCalendar={when}
-RandomizedDelaySec=1h
+RandomizedDelaySec={delay}
 Persistent=true
 
 [Install]
 WantedBy=timers.target
 """
+
+_EVERY = _TIMER.format(what="bring other brokers to the same", when="*:0/10", delay="1min")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,7 @@ class Mosquitto:
     collector: str  # the collector's user at the broker
     engineers: tuple[str, ...] = (ENGINEER,)  # one of them hears the collector's beat
     lowest_port: int
+    has_twins: bool = False
 
 
 def write(broker: Mosquitto, config: Path | None) -> list[str]:
@@ -161,23 +165,32 @@ def find(broker: Mosquitto, config: Path) -> Layout | None:
 def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
     """Every unit by its name."""
     shipping = {} if place.store is None else {SHIPPING: _shipping(place)}
-    return shipping | {
-        "titik-broker.service": _broker(place, broker),
-        COLLECTOR: _collector(place, broker),
-        "titik-web.service": _web(place),
-        "titik-notify.service": _notify(place, broker),
-        "titik-public.service": _public(place),
-        "titik-renew.service": _renew(place),
-        "titik-renew.timer": _TIMER.format(
-            what="renew the revocation list and the broker's certificate", when="weekly"
-        ),
-        "titik-backup.service": _backup(place),
-        "titik-backup.timer": _TIMER.format(what="back up every night", when="*-*-* 02:30:00"),
-        "titik-backup-verify.service": _verify(place),
-        "titik-backup-verify.timer": _TIMER.format(
-            what="verify the newest backup every week", when="Sun *-*-* 04:30:00"
-        ),
-    }
+    twin = {"titik-twin.service": _send(place), TWIN: _EVERY} if broker.has_twins else {}
+    return (
+        shipping
+        | twin
+        | {
+            "titik-broker.service": _broker(place, broker),
+            COLLECTOR: _collector(place, broker),
+            "titik-web.service": _web(place),
+            "titik-notify.service": _notify(place, broker),
+            "titik-public.service": _public(place),
+            "titik-renew.service": _renew(place, broker),
+            "titik-renew.timer": _TIMER.format(
+                what="renew the revocation list and the broker's certificate",
+                when="weekly",
+                delay="1h",
+            ),
+            "titik-backup.service": _backup(place),
+            "titik-backup.timer": _TIMER.format(
+                what="back up every night", when="*-*-* 02:30:00", delay="1h"
+            ),
+            "titik-backup-verify.service": _verify(place),
+            "titik-backup-verify.timer": _TIMER.format(
+                what="verify the newest backup every week", when="Sun *-*-* 04:30:00", delay="1h"
+            ),
+        }
+    )
 
 
 def _broker(place: Layout, broker: Mosquitto) -> str:
@@ -328,7 +341,7 @@ def _notify_folder(place: Layout) -> list[str]:
     ]
 
 
-def _renew(place: Layout) -> str:
+def _renew(place: Layout, broker: Mosquitto) -> str:
     return _service(
         "renewal",
         place.keys_user,
@@ -340,7 +353,21 @@ def _renew(place: Layout) -> str:
         # To hand over what it makes, to find and signal mosquitto, another user's process, and to
         # hear from it that it has read the list.
         rights="CAP_CHOWN CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_KILL",
-        families="AF_UNIX AF_INET",
+        families=_ANYWHERE if broker.has_twins else "AF_UNIX AF_INET",
+    )
+
+
+def _send(place: Layout) -> str:
+    return _service(
+        "bring other brokers to the same",
+        place.keys_user,
+        f"{_quoted(place.program)} broker twin send {_quoted(place.directory)}",
+        "Type=oneshot",
+        _memory(MAX_RENEWAL_MEMORY),
+        f"TasksMax={MAX_TASKS}",
+        f"ReadWritePaths={_quoted(place.directory)}",
+        # To note what is not alike for mosquitto's group, and to read mosquitto's own file.
+        rights="CAP_CHOWN CAP_DAC_READ_SEARCH",
     )
 
 
@@ -441,9 +468,10 @@ def _replace(folder: Path, new: dict[str, str]) -> list[str]:
         replace_file(folder / name, new[name], Owner(-1, -1, 0o644))
     if not changed:
         return []
+    enabled = " ".join([ENABLED, *(one for one in (SHIPPING, TWIN) if one in new)])
     return [
         f"install:  systemctl link {shlex.quote(str(folder))}/*; systemctl daemon-reload;"
-        f" systemctl enable --now {ENABLED}{f' {SHIPPING}' if SHIPPING in new else ''}"
+        f" systemctl enable --now {enabled}"
     ]
 
 
