@@ -21,6 +21,7 @@ from titik_wire.messages import AckedRun
 
 WRITE_S = 0.2  # between two states
 CAPACITY = 60
+UP_S = 3600.0  # when the city begins
 KEYS = "etc/titik"  # where the bundle puts them, below a router's root
 
 
@@ -147,6 +148,7 @@ def _node(plan: DrillFleet, name: str, world: WorldTime) -> Node:
         spool=spool_of(None if plan.forgets else root / "spool"),
         tls=Tls(str(keys / "ca.crt"), str(keys / "router.crt"), str(keys / "router.key")),
         has_host=True,
+        up_s=UP_S,
     )
 
 

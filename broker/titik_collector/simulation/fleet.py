@@ -208,7 +208,9 @@ class Node:
         clock: Clock | None = None,
         tls: Tls | None = None,
         has_host: bool = False,
+        up_s: float = 0.0,
     ) -> None:
+        """`up_s`: for how long it is up; one that has just booted waits before it connects."""
         self.name = plan.name
         self.site = plan.site
         self.cut_until = 0.0  # the uplink carries nothing until then
@@ -226,7 +228,7 @@ class Node:
         self._broker = Endpoint(host, port, plan.name, plan.password, tls)
         cap_s = first_wait_s * CAP_S / FIRST_S
         backoff = Backoff(rand, first_s=first_wait_s, cap_s=cap_s)
-        wait_s = backoff.at_start(0.0, time.monotonic())
+        wait_s = backoff.at_start(up_s, time.monotonic())
         self.connector = Connector(self.publisher, self._dial, backoff, wait_s=wait_s)
         self.sampler = Sampler(
             plan.name,
