@@ -32,6 +32,15 @@ def number(name: str, output: str) -> int:
     return int(found)
 
 
+def test_what_was_acknowledged_after_the_backup_comes_back_from_routers() -> None:
+    """The backup is two seconds old, and no sample is lost or counted twice."""
+    done = played()
+    output = [number(one, done.output) for one in ("lost", "counted twice", "in spool")]
+    assert ([0, 0, 0], 0) == (output, done.exit_code), done.output
+    assert number("what was shipped", done.output) > 0
+    assert [] == left()
+
+
 @pytest.mark.long
 def test_what_was_not_shipped_and_is_on_no_router_is_lost() -> None:
     """The backup is two seconds old, and these routers forget: the drill reports it."""
@@ -48,7 +57,8 @@ def test_what_is_shipped_all_the_time_comes_back(tmp_path: Path) -> None:
     """By Litestream; its logs are there to be read."""
     done = played("--from", "litestream", "--for", "5", "--logs", str(tmp_path / "logs"))
     assert "litestream restore" in done.output, done.output
-    assert number("lost", done.output) < NOT_SHIPPED
+    assert (0, 0) == (number("lost", done.output), done.exit_code)
+    assert number("what was shipped", done.output) < NOT_SHIPPED
     assert "replicating to" in (tmp_path / "logs/machine-A-litestream.log").read_text()
 
 

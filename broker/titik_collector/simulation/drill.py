@@ -396,7 +396,8 @@ def lines(drill: Drill, found: DrillResult) -> list[str]:
         f"longest time without acks: {found.longest_s / 60:.1f} minutes ({found.longest_s:.0f} s)",
         f"samples taken {found.taken} = stored {found.stored} + refused {found.refused}"
         f" + lost {found.lost} + in spool {found.held}; counted twice: {found.twice}",
-        f"acknowledged by machine A, and not in what was shipped: {found.behind}",
+        f"acknowledged by machine A, and not in what was shipped: {found.behind}"
+        + ("; routers kept them and sent them again" if found.behind and not found.lost else ""),
         *(f"titik db check: {one}" for one in found.findings),
     ]
     if found.lost:
