@@ -19,7 +19,8 @@ from bench.results import Length
 
 PARTS = (
     "store", "history", "live", "size", "collector", "stages", "agent", "fleet", "broker",
-    "latency", "page", "streams", "hung", "footprint", "prometheus", "city10k", "city10k_wide",
+    "latency", "page", "streams", "hung", "restore", "footprint", "prometheus",
+    "city10k", "city10k_wide",
 )  # fmt: skip
 LANES = 2  # parts at a time in the quick length
 # Twenty minutes each: only where asked for. The second has the code of the first, which is enough
