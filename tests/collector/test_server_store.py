@@ -116,10 +116,12 @@ def fails_at(table: str) -> Callable[[str, Columns], str]:
 
 
 @contextlib.contextmanager
-def collecting(file: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
-    """`titik collect` with these variables, until the end of the block."""
+def collecting(
+    file: Path, command: str = "collect", **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """`titik collect` with these variables, until the end of the block; or another command."""
     running = subprocess.Popen(
-        [sys.executable, "-m", "titik_collector", "collect", "--config", str(file)],
+        [sys.executable, "-m", "titik_collector", command, "--config", str(file)],
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'broker'}:{ROOT / 'agent'}", **variables},
         stderr=subprocess.PIPE,
         text=True,
@@ -164,6 +166,36 @@ def processes(file: Path) -> tuple[int | None, list[int]]:
     with opening.reading(model.load(file).store) as db:
         found = collecting_of(db)
     return found.holder and found.holder.process, [one.process for one in found.standbys]
+
+
+def test_one_notifier_delivers(file: Path) -> None:
+    """A second one waits, and begins when the first is gone: nobody gets a message twice."""
+    fill(file)
+    with collecting(file, "notify") as first:
+        assert "notifier started" in lines_until(first, "notifier started")
+        with collecting(file, "notify") as second:
+            assert "notifier started" not in lines_until(second, "stands by, another notifier")
+            first.kill()
+            lines_until(second, "notifier started")
+            second.send_signal(signal.SIGTERM)
+            second.communicate(timeout=60)
+            assert 0 == second.returncode
+
+
+def lines_until(process: "subprocess.Popen[str]", wanted: str) -> str:
+    """What it writes up to this; it has to come."""
+    assert process.stderr is not None
+    file, found = process.stderr.fileno(), b""
+    os.set_blocking(file, False)
+
+    def came() -> bool:
+        nonlocal found
+        with contextlib.suppress(BlockingIOError):
+            found += os.read(file, 10_000)
+        return wanted.encode() in found
+
+    assert until(came, True), found
+    return found.decode()
 
 
 def stand_by(file: Path) -> int:

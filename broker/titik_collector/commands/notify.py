@@ -1,5 +1,6 @@
 """`titik notify`: messages leave, and below it whether a receiver can be reached."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -42,10 +43,12 @@ from titik_collector.store import (
 )
 from titik_collector.store.database import StoreError
 from titik_collector.store.delivery_rows import Outcome
+from titik_collector.store.notify_turn import NotifierLease
 from titik_collector.wording import when
 
 log = logging.getLogger(__name__)
 LISTEN, AFTER_S = "0.0.0.0:8099", outside_watch.SILENT_S
+TURN_S = 2.0  # between two looks whether another notifier delivers
 FINISH_S = 10.0  # for what is under way when the file was edited
 
 
@@ -90,17 +93,38 @@ def notify_command(
             settings = replace(settings, store=read, web=replace(settings.web, store_url=None))
         if not settings.receiver:
             log.warning("there is no [[receiver]] in %s, so nobody gets a message", file)
+        service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
+        turn = NotifierLease(settings.page_store)
+        edited = None
+        waits = not turn.is_ours()
+        if waits:
+            log.info("stands by, another notifier delivers for this store")
+        while waits and not stopped and edited is None:
+            service.lives()
+            time.sleep(TURN_S)
+            edited = watch.poll()
+            with contextlib.suppress(StoreError):  # its server is away, perhaps with the other one
+                waits = not turn.is_ours()
+        if waits:
+            _begin_again(stopped)
+            return
         notifier = assembling.notifier(settings, password_file)
     log.info("notifier started receivers=%d", len(settings.receiver))
-    service = Service(os.environ.get("NOTIFY_SOCKET"), time.monotonic)
-    edited = None
-    while not stopped and edited is None:
+    asked_at, is_ours = time.monotonic(), True
+    while not stopped and edited is None and is_ours:
         notifier.turn()
         service.lives()
         edited = watch.poll()
+        if time.monotonic() >= asked_at + TURN_S:
+            asked_at = time.monotonic()
+            with contextlib.suppress(StoreError):  # nobody else can ask either
+                is_ours = turn.is_ours()
     if not stopped:
         notifier.finish(FINISH_S)
     notifier.close()
+    turn.close()
+    if not is_ours:
+        log.error("another notifier delivers for this store now")
     _begin_again(stopped)
 
 
@@ -220,7 +244,7 @@ def _begin_again(stopped: list[int]) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_DFL)  # one that comes from here on ends us at once
     if not stopped:
-        log.info("configuration was edited, the notifier begins again")
+        log.info("the notifier begins again")
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 

@@ -64,6 +64,16 @@ def open_for_collector(where: Where) -> Database:
     return PostgresDatabase(place)
 
 
+def open_for_turn(where: Where) -> Database:
+    """On a server, for who asks again and again; one that answers nothing is given up."""
+    place = opening.postgres(where)._replace(schema=schema_of(where))
+    from titik_collector.store.postgres import PostgresDatabase
+
+    db = PostgresDatabase(place)
+    db.be_impatient()
+    return db
+
+
 def schema_of(where: Where) -> str:
     """On a server; StoreError if PostgreSQL would cut its end off."""
     found = f"{where.schema}-notify"
