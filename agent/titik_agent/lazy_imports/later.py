@@ -15,13 +15,13 @@ from types import ModuleType
 
 # Who imports it: dataclasses (0.8 MB with ast, dis and tokenize), psutil (0.4 MB with locale and
 # selectors), logging (0.2 MB), ssl, psutil and paho (0.1 MB each). The second row is paho's, for
-# websockets, proxies and client ids that we never ask for: 3 MB with http.client and email. The
-# last is paho's too, where somebody installed dnspython: 3 MB for a search that we never ask for.
+# websockets, proxies and client ids that we never ask for: 3 MB with http.client and email.
 RARE = (
     *("inspect", "subprocess", "traceback", "base64", "datetime", "selectors", "platform"),
     *("hashlib", "urllib.parse", "urllib.request", "uuid"),
-    *("dns", "dns.resolver"),
 )
+# paho's too, where somebody installed dnspython: 3 MB for a search that we never ask for.
+PERHAPS = ("dns", "dns.resolver")
 
 
 class Later(ModuleType):
@@ -57,6 +57,6 @@ def _import(stand_in: Later) -> ModuleType:
     return sys.modules[name]
 
 
-put_off(*RARE)
+put_off(*RARE, *PERHAPS)
 if isinstance(sys.modules["platform"], Later):
     vars(sys.modules["platform"])["system"] = sys.platform.capitalize  # paho asks at its top
