@@ -7,18 +7,18 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from bench import alert_evidence, results, size
+from bench import alert_evidence, size
 from tests.lab.topologies import TOPOLOGIES
 from tests.project.sources import PACKAGES, ROOT
 from tests.project.test_layering import FLOORS
 from titik_agent.sampling.sampler import SHED_ORDER
 from titik_collector.config import model as collector_config
-from titik_collector.config import schema, store_table
+from titik_collector.config import schema
 from titik_collector.figures.table import KINDS, WINDOW, Amount, Extreme, Mean, OfDay, PartOf, Rate
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Held, Span
-from tools import agent_keys, write_reliability
+from tools import agent_keys, sizing, write_reliability
 from tools.cell import files
 from tools.contract import CHANNELS, LIMITS, MESSAGES, about, described, parts
 
@@ -63,21 +63,29 @@ def _evidence(part: str) -> str:
 
 
 def _sizes(_: str) -> str:
-    day = {one.name: one.median for one in results.load()["size"][1]}
     rows = []
     for routers in (10, 400, 1000, 10_000):
-        subjects = routers + -(-routers // size.PER_SITE) + 1
-        # The oldest samples go by the day, so there is up to one more; and one before the seal.
-        samples_days = store_table.SAMPLES_DAYS + 2
-        kinds = (
-            routers * day[size.MESSAGES],
-            routers * day[size.SAMPLES] * samples_days,
-            subjects * day[size.MINUTES] * store_table.MINUTES_DAYS,
-            subjects * day[size.LONGER] * 365,
-        )
+        kinds = sizing.store_bytes(routers)
         rows.append((f"{routers:,}", *(_gigabytes(one) for one in (*kinds, sum(kinds)))))
     head = (size.MESSAGES, size.SAMPLES, size.MINUTES, f"{size.LONGER} of a year")
     return _table(("routers", *head, "after a year"), rows)
+
+
+def _need(what: str) -> str:
+    head, rows = _NEEDS[what]
+    return _table(head, rows())
+
+
+_NEEDS: dict[str, tuple[tuple[str, ...], Callable[[], list[tuple[str, ...]]]]] = {
+    "server": (
+        ("routers", "processor", "memory", "disk after a year", "line", "line, a month"),
+        sizing.server,
+    ),
+    "sim": (("a sample each", "packed", "plain"), sizing.sims),
+    "hours": (("hours a month", *(f"{one:,}" for one in sizing.SIZES)), sizing.hours),
+    "amounts": (("routers", "N, machines", "G", "M", "H"), sizing.amounts),
+    "breaking": (("what", "routers", "measured", "limit"), sizing.breaking),
+}
 
 
 def _gigabytes(amount: float) -> str:
@@ -162,6 +170,7 @@ _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "rooms": _rooms,
     "shed": _shed,
     "sizes": _sizes,
+    "need": _need,
     "cell": _cell,
 }
 

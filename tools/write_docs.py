@@ -25,6 +25,7 @@ def current() -> dict[Path, str]:
             "high-availability",
             "operating",
             "routers",
+            "size",
             "wire",
         )
     ]
