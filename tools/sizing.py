@@ -77,7 +77,7 @@ def sim_mb(interval_s: int, packed: bool) -> float:
 
 def server() -> list[tuple[str, ...]]:
     """Of each size; of several cells, of each of them."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for routers, cells in zip(SIZES, CELLS, strict=True):
         one = needs(routers // cells)
         rows.append(
@@ -109,7 +109,7 @@ def hours() -> list[tuple[str, ...]]:
 
 def amounts() -> list[tuple[str, ...]]:
     """What the formula takes, of each size."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for routers, cells, machines, together in zip(SIZES, CELLS, MACHINES, _together(), strict=True):
         one = needs(routers // cells)
         rows.append(
