@@ -22,9 +22,14 @@ MANY = 3
 LONG = 40
 
 
+_MADE: dict[type[Message], st.SearchStrategy[Any]] = {}
+
+
 def messages(cls: type[Message]) -> st.SearchStrategy[Any]:
-    """Any valid message of one kind."""
-    return _object(cls)
+    """Any valid message of one kind; made once, which takes longer than to draw from it."""
+    if cls not in _MADE:
+        _MADE[cls] = _object(cls)
+    return _MADE[cls]
 
 
 def _object(cls: type[Any]) -> st.SearchStrategy[Any]:
