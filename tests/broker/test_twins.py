@@ -173,6 +173,7 @@ def test_what_a_twin_lacks_is_named_until_it_is_mended(pair: Pair, tmp_path: Pat
     assert f"broker {pair.twin}" not in unwrapped(pair.city.says("status", status=None))
 
 
+@pytest.mark.long
 def test_a_twin_that_does_not_run_has_all_when_it_starts(pair: Pair, tmp_path: Path) -> None:
     """What was revoked in the meantime is refused from its first moment."""
     stolen = pair.add("tirosa-6", tmp_path)
@@ -206,6 +207,7 @@ def test_the_city_is_changed_at_the_first_broker_alone(pair: Pair, tmp_path: Pat
     titik("broker", "twin", "send", str(pair.city.broker.path))
 
 
+@pytest.mark.long
 def test_users_that_an_operator_added_at_one_alone_are_named(pair: Pair) -> None:
     """No command takes a hash, so they are typed at each broker."""
     made = pair.city.broker
