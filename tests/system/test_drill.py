@@ -78,11 +78,14 @@ def test_a_program_that_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Error: ip is missing: apt-get install iproute2\n" == played().output
 
 
-def test_a_drill_that_is_killed_takes_its_machines_with_it() -> None:
-    """Its processes run in namespaces, where nobody looks for them."""
+def test_a_drill_that_is_killed_takes_its_machines_with_it(tmp_path: Path) -> None:
+    """Its processes run in namespaces, where nobody looks for them; its folder stays."""
     code = "from titik_collector.cli import main; main()"
     with subprocess.Popen(
-        [sys.executable, "-uc", code, "drill", *QUICK], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-uc", code, "drill", *QUICK],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as drill:
         assert drill.stdout is not None
         lines = iter(drill.stdout)
