@@ -24,6 +24,7 @@ TITLES = {
     "page": "The page in a browser",
     "streams": "Acks while people look",
     "hung": "Acks and messages while receivers hang",
+    "restore": "A city that comes back from a backup",
     "prometheus": "Beside Prometheus, the same routers",
     "footprint": "The server half, installed and at work",
     "moving": "A city that moves to PostgreSQL",
