@@ -231,7 +231,7 @@ class Retrying:
         return router(self.name, state=state, since_ms=self.since_ms)
 
 
-@settings(max_examples=min(60, settings().max_examples))  # each plays an hour or two
+@settings(max_examples=min(30, settings().max_examples))  # each plays an hour or two
 @given(DROPS, st.integers(5, 40), st.booleans(), st.integers(0, 2**32))
 @example([(180, 90)] * 14, 40, True, 1)
 @example([(240, 90)] * 14, 40, False, 2)
