@@ -1,6 +1,7 @@
 """A store on several servers; one takes writes."""
 
 import contextlib
+import gc
 import logging
 import re
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import psycopg
 import pytest
 
@@ -20,7 +22,7 @@ from titik_collector.notify.store_watch import StoreWatch
 from titik_collector.own_state import collector_state
 from titik_collector.store import postgres_schema, settings
 from titik_collector.store.database import Database, StoreError
-from titik_collector.store.postgres import PostgresPlace
+from titik_collector.store.postgres import PostgresDatabase, PostgresPlace
 from titik_collector.web.city_view import watching
 
 pytestmark = pytest.mark.system
@@ -143,3 +145,24 @@ def reads(db: Database) -> int | None:
     with contextlib.suppress(StoreError):
         return settings.number(db, "tried_ms")
     return None
+
+
+def test_a_session_that_broke_leaves_no_socket(postgres: Postgres) -> None:
+    """A collector would have one more for each takeover until Python collects its circles."""
+    place = PostgresPlace(postgres.url, "titik")
+    gc.disable()
+    try:
+        with (
+            contextlib.closing(PostgresDatabase(place)) as db,
+            psycopg.connect(postgres.url, autocommit=True) as admin,
+        ):
+            before = psutil.Process().num_fds()
+            for _ in range(3):
+                pid = db.execute("SELECT pg_backend_pid()").fetchone()[0]
+                admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+                with pytest.raises(StoreError):
+                    db.execute("SELECT 1")
+                db.execute("SELECT 1")
+            assert before == psutil.Process().num_fds()
+    finally:
+        gc.enable()

@@ -399,6 +399,7 @@ class PostgresDatabase:
         if time.monotonic() > self._end_s:
             raise QueryCanceled("the time for this answer is over")
         if self._raw.closed and not self._inside:
+            self._raw.pgconn.finish()  # one that broke keeps its socket until it is collected
             self._raw = _connected(self._place, self._name)
             self._raw.is_patient = self._is_patient
             if self._epoch is not None:
