@@ -6,6 +6,7 @@ So a holder that was stopped, and lost the lease by then, commits nothing.
 Rule: a lost connection is made again at the next statement, never inside a transaction.
 """
 
+import gc
 import math
 import re
 import time
@@ -399,7 +400,6 @@ class PostgresDatabase:
         if time.monotonic() > self._end_s:
             raise QueryCanceled("the time for this answer is over")
         if self._raw.closed and not self._inside:
-            self._raw.pgconn.finish()  # one that broke keeps its socket until it is collected
             self._raw = _connected(self._place, self._name)
             self._raw.is_patient = self._is_patient
             if self._epoch is not None:
@@ -487,6 +487,9 @@ def _connected(place: PostgresPlace, name: str) -> _Session:
             options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
         )
     except psycopg.Error as error:
+        # psycopg leaves a circle with a socket of each attempt whose time is over. A collector
+        # collects circles so rarely that an outage of an hour would take all its descriptors.
+        gc.collect()
         raise worded(error, place, connecting=True) from error
     raw.answer_s = patience.answer_s
     # Else the type of a number depends on its size, and each is another statement.
