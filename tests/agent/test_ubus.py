@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.agent.fake_ubusd import CAPTURES, FakeUbusd, Short, Wide, answer, encode, hang
 from titik_agent.hostapd import ubus, ubus_blob
 from titik_agent.hostapd.ubus import Ubus, UbusEvent, UbusMessage, UbusRefused
-from titik_agent.hostapd.ubus_blob import BlobLayout, BlobTable, UbusError
+from titik_agent.hostapd.ubus_blob import BlobTable, UbusError
 
 
 def captured(prefix: str) -> bytes:
@@ -186,51 +186,6 @@ def test_damaged_tables_are_a_table_or_an_error(data: st.DataObject) -> None:
             damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(UbusError):
         plain(BlobTable(bytes(damaged)))
-
-
-PATHS = ((b"freq",), (b"clients", b"a"), (b"clients", b"rx"), (b"none",), (b"freq", b"rx"))
-COUNTERS = {"rx": Short(7), "a": True, "x": "text"}
-ALIKE = ({"freq": 1, "clients": COUNTERS}, {"freq": 2**31, "clients": {**COUNTERS, "rx": Short(8)}})
-
-
-def numbers(data: bytes, layout: BlobLayout | None = None) -> Any:
-    """What is read at PATHS, or None for an error, and the layout."""
-    try:
-        return BlobTable(data).numbers(layout, *PATHS)
-    except UbusError:
-        return None, None
-
-
-def test_tables_that_are_built_alike_are_walked_once() -> None:
-    """Their numbers are each one's own; what is no whole number, or not there, is None."""
-    first, second = map(encode, ALIKE)
-    found, layout = numbers(first)
-    assert [1, 1, 7, None, None] == found
-    assert ([2**31, 1, 8, None, None], layout) == numbers(second, layout)
-    renamed = encode({"freQ": 3, "clients": COUNTERS})
-    other, another = numbers(renamed, layout)
-    assert [None, 1, 7, None, None] == other
-    assert another is not layout
-
-
-@given(st.data())
-def test_a_layout_never_changes_what_is_read(data: st.DataObject) -> None:
-    """A table that is damaged, or built otherwise, is read as if there were none."""
-    damaged = bytearray(data.draw(st.sampled_from([*map(encode, ALIKE), VALID])))
-    for _ in range(data.draw(st.integers(0, 3))):
-        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    cut = bytes(damaged[: data.draw(st.integers(len(damaged) - 5, len(damaged)))])
-    found, _ = numbers(cut)
-    for one in ALIKE:
-        _, layout = numbers(encode(one))
-        assert found == numbers(cut, layout)[0]
-
-
-@given(st.binary(max_size=200))
-def test_numbers_of_any_bytes_are_numbers_or_an_error(data: bytes) -> None:
-    """And the layout of a table fits the table."""
-    found, layout = numbers(data)
-    assert (found, layout) == numbers(data, layout)
 
 
 @given(st.binary(max_size=120))

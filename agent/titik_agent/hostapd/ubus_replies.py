@@ -5,6 +5,7 @@ whose sum falls when one leaves.
 """
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from titik_agent.hostapd.bss_status import (
@@ -14,7 +15,7 @@ from titik_agent.hostapd.bss_status import (
     utilization,
 )
 from titik_agent.hostapd.station import Station, one_each
-from titik_agent.hostapd.ubus_blob import BlobLayout, BlobTable, UbusError, Value, signed
+from titik_agent.hostapd.ubus_blob import BlobTable, UbusError, Value, signed
 from titik_wire.limits import MAX_SSID, MAX_WHOLE
 
 # How netifd names an access point of several links (MLO). hostapd of 25.12 has one object for all
@@ -55,26 +56,34 @@ class Clients(NamedTuple):
 
     freq_mhz: int | None  # 0: no channel yet; None: no radio, 802.1X on a wire
     stations: list[Station]
-    layout: BlobLayout | None  # of one of them
 
 
-def parse_clients(reply: BlobTable, layout: BlobLayout | None = None) -> Clients:
-    """All of them or a UbusError. `layout`: of a client of an earlier reply, to spare the walk."""
+def parse_clients(reply: BlobTable) -> Clients:
+    """All of them or a UbusError."""
     freq, clients = reply.pick(b"freq", b"clients")
     if not isinstance(clients, BlobTable):
         raise UbusError("get_clients answered without clients")
-    stations: list[Station] = []
+    return Clients(freq_mhz=_whole(freq), stations=one_each(_stations(clients)))
+
+
+def _stations(clients: BlobTable) -> Iterator[Station]:
     for mac, client in clients.items():
         if not isinstance(client, BlobTable):
             raise UbusError("a client is no table")
-        (authorized, packets, sizes, signal), layout = client.numbers(layout, *_OF_A_CLIENT)
-        signal_dbm = None if signal is None else signed(signal)
-        received = packets or sizes
-        stations.append(Station(mac.lower(), bool(authorized), signal_dbm, received, None))
-    return Clients(_whole(freq), one_each(stations), layout)
+        names = (b"authorized", b"packets", b"bytes", b"signal")
+        authorized, packets, sizes, signal = client.pick(*names)
+        signal_dbm = _whole(signal)
+        yield Station(
+            mac=mac.lower(),
+            authorized=bool(_whole(authorized)),
+            signal_dbm=None if signal_dbm is None else signed(signal_dbm),
+            received=_received(packets) or _received(sizes),
+            inactive_ms=None,
+        )
 
 
-_OF_A_CLIENT = ((b"authorized",), (b"packets", b"rx"), (b"bytes", b"rx"), (b"signal",))
+def _received(counters: Value | None) -> int | None:
+    return _whole(counters.pick(b"rx")[0]) if isinstance(counters, BlobTable) else None
 
 
 def _whole(value: Value | None) -> int | None:

@@ -23,7 +23,7 @@ from contextlib import suppress
 
 from titik_agent.hostapd.bss_status import BssStatus
 from titik_agent.hostapd.ubus import PERMISSION_DENIED, Ubus, UbusEvent, UbusRefused
-from titik_agent.hostapd.ubus_blob import BlobLayout, UbusError
+from titik_agent.hostapd.ubus_blob import UbusError
 from titik_agent.hostapd.ubus_replies import (
     Clients,
     has_links,
@@ -74,7 +74,6 @@ class HostapdUbus(BssSection):
         self._objects: dict[str, int] = {}  # as looked up; empty: something came or went since
         self._lookup_at = 0.0
         self._is_late = False  # an answer may come that nobody waits for
-        self._layout: BlobLayout | None = None  # of the last client
         self._known: frozenset[str] = frozenset()  # BSSes of the last read
         self._missed: frozenset[str] = frozenset()  # of them, lost with ubusd, perhaps to return
         self._missed_until = 0.0
@@ -185,14 +184,11 @@ class HostapdUbus(BssSection):
 
     def _clients(self, objid: int, by: float, failures: list[UbusError]) -> Clients | None:
         try:
-            reply = self._questions.call(objid, "get_clients", by)
-            clients = parse_clients(reply, self._layout)
+            return parse_clients(self._questions.call(objid, "get_clients", by))
         except UbusError as error:
             self._doubt(error)
             failures.append(error)
             return None
-        self._layout = clients.layout
-        return clients
 
     def _status(self, ifname: str, objid: int, by: float) -> BssStatus | None:
         """None where it cannot be read; its figures are then absent, the counts are not."""
