@@ -41,8 +41,9 @@ MAX_SURPLUS = 64
 # What is sent, asked and walked through.
 MAX_RESENDS = 10  # of a record that later ones overtook
 # Times that one part of the spool is sent again because a collector lacks it. A store that is
-# restored twice asks twice, one that asks for ever costs five times the bytes.
+# restored twice asks twice, and one that restarts meanwhile once more.
 MAX_ASKED = 4
+ASKED_S = 3600.0  # after which these are forgotten, so that a drill does not use up the day
 MAX_IN_FLIGHT = 32  # all that can be without PUBACK: backlog window, live samples and status
 MAX_TARGETS = 8  # names, hosts and addresses: bounds how long a round can take
 MAX_SWEEP = 1024  # addresses; a larger LAN would fill the air with our questions

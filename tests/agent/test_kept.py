@@ -12,7 +12,7 @@ import pytest
 
 from tests.agent.spooled import OTHER_RUN, Clock, Disk, ack, read, spans, take, typical
 from tests.wire.examples import BARE_SAMPLE, FULL_SAMPLE, RUN
-from titik_agent.limits import MAX_ASKED
+from titik_agent.limits import ASKED_S, MAX_ASKED
 from titik_agent.spool.spans import joined, overlap, without
 from titik_agent.spool.spool import CHECKPOINT_S, Key, Spool
 from titik_wire.codec import encode
@@ -159,6 +159,33 @@ def test_whoever_asks_for_ever_gets_each_a_few_times(tmp_path: Path) -> None:
         spool.settle(ack(30))
 
     assert ({*range(1, 31)}, {MAX_ASKED}) == ({*sent}, {*sent.values()})
+    spool.close()
+
+
+def test_what_was_asked_for_often_comes_again_after_an_hour(tmp_path: Path) -> None:
+    """A drill restores a store many times, and the restore that matters may be the next."""
+    clock = Clock()
+    spool = Spool(str(tmp_path), SMALL, monotonic=clock)
+    acked_one_by_one(spool, *range(1, 11))
+    found = []
+    for wait_s in (0, 0, 0, 0, ASKED_S - 1, 1, 0):
+        clock.now += wait_s
+        found.append(len(sent_again(spool, ((1, 10),))))
+
+    assert [10, 10, 10, 10, 0, 10, 10] == found
+    spool.close()
+
+
+def test_what_an_ack_covers_is_not_sent_again(tmp_path: Path) -> None:
+    """Also where it says that it lacks it: such an ack would settle and ask at once."""
+    spool = Spool(str(tmp_path), SMALL)
+    acked_one_by_one(spool, *range(1, 11))
+    spool.settle(lacking(10, (1, 10)))
+    assert ([], False) == (spool.again(), spool.is_asked)
+    torn = AckedRun(RUN, 1, ((3, 4), (6, 10)), ((1, 10),))
+    spool.settle(Ack(BARE_SAMPLE.router, (torn,), STORE, 8))
+
+    assert [2] == [key.seq for key in spool.again()]
     spool.close()
 
 

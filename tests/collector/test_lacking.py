@@ -108,6 +108,32 @@ def test_a_run_that_is_kept_and_not_held_stays_open(tmp_path: Path) -> None:
         assert ((4, 9),) == dict((one.run, one.lacks) for one in acked(store))[OLD_RUN]
 
 
+def test_a_store_that_is_behind_asks_for_an_earlier_run(tmp_path: Path) -> None:
+    """Its router was restarted with samples waiting: `spool` names these, and `kept` the rest."""
+    with opened(tmp_path / "db") as db:
+        store = BatchWriter(db, Registered())
+        save(store, *(sample(n, run=OLD_RUN, lowest=n) for n in range(1, 6)))
+        waits, kept = Held(OLD_RUN, (10, 12)), Held(OLD_RUN, (1, 9))
+        save(store, sample(1, others=[waits], kept=(kept,)))
+
+        assert (12, 5, 0, 0, 7) == conservation(db)[OLD_RUN]
+        assert ((6, 9),) == {one.run: one.lacks for one in acked(store)}[OLD_RUN]
+        assert [] == check.findings(db)
+
+
+def test_a_new_store_that_first_gets_what_waited_asks_for_the_rest(tmp_path: Path) -> None:
+    """That sample reports only what waits, and `kept` comes later, in the next run's."""
+    with opened(tmp_path / "db") as db:
+        store = BatchWriter(db, Registered())
+        save(store, sample(10, run=OLD_RUN, lowest=10))
+        assert (10, 1, 0, 9, 0) == conservation(db)[OLD_RUN]
+        kept = (Held(OLD_RUN, (1, 10)),)
+        save(store, sample(1, others=[Held(OLD_RUN, None)], kept=kept))
+
+        assert (10, 1, 0, 0, 9) == conservation(db)[OLD_RUN]
+        assert ((1, 9),) == {one.run: one.lacks for one in acked(store)}[OLD_RUN]
+
+
 def test_only_a_runs_newest_sample_says_what_is_kept(tmp_path: Path) -> None:
     """What comes late, or again, says what was kept then."""
     with opened(tmp_path / "db") as db:

@@ -2,16 +2,17 @@
 
 Rule: in memory are the ranges of each segment's records, and the records that are to be sent again:
 those of one segment at a time.
-Rule: a segment is asked for at most MAX_ASKED times, whatever a collector lacks.
+Rule: a segment is looked into at most MAX_ASKED times an hour, whatever a collector lacks.
+Rule: what an ack covers is not lacked, whatever the ack says.
 """
 
 import logging
 from collections.abc import Callable, Iterable
 
-from titik_agent.limits import MAX_ASKED
+from titik_agent.limits import ASKED_S, MAX_ASKED
 from titik_agent.spool.record import Key
 from titik_agent.spool.spans import joined, overlap, without
-from titik_wire.messages import Ack, Span
+from titik_wire.messages import Ack, AckedRun, Span
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +20,12 @@ log = logging.getLogger(__name__)
 class KeptRecords:
     """The ranges of every record on disk, acknowledged or not, by segment and run."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
         self.again: dict[Key, bytes] = {}  # acknowledged records that are to be sent now
         self._spans: dict[int, dict[str, list[Span]]] = {}
-        self._asked: dict[int, int] = {}  # how often something of a segment was to be sent again
+        # How often something of a segment was to be sent again, and when it last was.
+        self._asked: dict[int, tuple[int, float]] = {}
         self._lacks: dict[str, list[Span]] = {}
         self._asked_by: tuple[str | None, int | None] | None = None  # store and epoch, last logged
 
@@ -69,7 +72,8 @@ class KeptRecords:
 
         Its epoch decides nothing: a store that was brought back twice may have a lower one.
         """
-        self._lacks = {acked.run: list(acked.lacks) for acked in ack.runs if acked.lacks}
+        lacked = {acked.run: _lacked(acked) for acked in ack.runs if acked.lacks}
+        self._lacks = {run: spans for run, spans in lacked.items() if spans}
         if self._lacks and (ack.store, ack.epoch) != self._asked_by:
             self._asked_by = ack.store, ack.epoch
             log.info(
@@ -87,11 +91,14 @@ class KeptRecords:
         """With nothing left to send again, look into the oldest segment that may have some."""
         if self.again or not self._lacks:
             return
+        now = self._monotonic()
         for number in sorted(self._spans):
-            asked = self._asked.get(number, 0)
+            asked, at = self._asked.get(number, (0, now))
+            if now - at >= ASKED_S:
+                asked = 0
             if asked >= MAX_ASKED or not self._may_have(number):
                 continue
-            self._asked[number] = asked + 1
+            self._asked[number] = asked + 1, now
             found = [(key, one) for key, one in read(number) if self._is_lacked(key)]
             self.again = {key: one for key, one in found if not is_held(key)}
             if self.again:
@@ -103,3 +110,11 @@ class KeptRecords:
 
     def _is_lacked(self, key: Key) -> bool:
         return overlap([(key.first_seq, key.seq)], self._lacks.get(key.run, ()))
+
+
+def _lacked(acked: AckedRun) -> list[Span]:
+    """What it lacks and does not cover."""
+    spans = list(acked.lacks)
+    for first, last in ((1, acked.upto), *acked.also):
+        spans = without(spans, first, last)
+    return spans

@@ -62,7 +62,7 @@ class Storage:
         self.stretched_limit = self.held_limit + spare
         self.held_bytes = 0  # bytes of the blocks held
         self.corrupt = 0  # damaged records skipped
-        self.kept = KeptRecords()
+        self.kept = KeptRecords(monotonic)
         self._working_disk()
 
     @property

@@ -162,7 +162,7 @@ class Seqs:
         if kept is None:
             if known is not None:
                 known.keep(None)
-        elif known is None or not known.settled().covers(*kept):
+        elif known is None or not known.has(*kept):
             older = self._heard_of(router_id, run_name, kept[1], now_ms)
             if older is not None:
                 older.keep(kept)
