@@ -204,7 +204,50 @@ def test_the_city_is_changed_at_the_first_broker_alone(pair: Pair, tmp_path: Pat
     output = titik("broker", "twin", "send", str(pair.city.broker.path), status=1)
     assert "has the authority's own key" in output
     (pair.other.path / key).unlink()
-    titik("broker", "twin", "send", str(pair.city.broker.path))
+    bring_back(pair)
+
+
+def test_a_first_broker_that_was_restored_undoes_nothing(pair: Pair, tmp_path: Path) -> None:
+    """A twin takes nothing of one that is older than itself, and names what brings it up again."""
+    stolen, first = pair.add("tirosa-8", tmp_path), pair.city.broker
+    backup = {
+        one: one.read_bytes() for one in (first.path / "ca/revoked", first.path / "tls/crl.pem")
+    }
+    pair.city.says("router", "revoke", "tirosa-8")
+    for file, content in backup.items():
+        file.write_bytes(content)
+    titik("broker", "init", str(first.path), status=1)
+    assert (True, False) == pair.lets_in(stolen, "tirosa-8")
+    output = titik("broker", "twin", "send", str(first.path), status=1)
+    assert "older than this twin, and lacks 1 revocations and 0 certificates of it" in output
+    assert f"bring {pair.twin}/ca/issued and {pair.twin}/ca/revoked from here" in output
+    assert (True, False) == pair.lets_in(stolen, "tirosa-8")
+    bring_back(pair)
+    assert (False, False) == pair.lets_in(stolen, "tirosa-8")
+
+    newer = pair.add("tirosa-9", tmp_path)
+    (issued,) = (one.serial for one in first.authority.readable() if one.router == "tirosa-9")
+    (first.path / f"ca/issued/{issued:x}.crt").unlink()
+    output = titik("broker", "twin", "send", str(first.path), status=1)
+    assert "lacks 0 revocations and 1 certificates" in output
+    assert (True, True) == pair.lets_in(newer, "tirosa-9")
+    bring_back(pair)
+    assert alike.account(first) == alike.account(pair.other)
+
+
+def test_a_revocation_that_was_cut_short_is_ended_next_time(pair: Pair, tmp_path: Path) -> None:
+    """The twin's files came, and its process ended before the old key's session did."""
+    first, old = pair.city.broker, pair.add("tirosa-10", tmp_path)
+    pair.city.says("router", "rotate", "tirosa-10")
+    _, other = pair.routers(old, "tirosa-10")
+    assert other.is_in()
+    first.authority.revoke("tirosa-10", but_newest=True)
+    shutil.copyfile(first.path / "tls/crl.pem", pair.other.path / "tls/crl.pem")
+    behind.write(first.path, [behind.LaggingTwin(pair.twin, 1, "no answer")], first.owner(0).gid)
+    titik("broker", "twin", "send", str(first.path))
+    assert other.is_cut(60)
+    other.close()
+    assert alike.account(first) == alike.account(pair.other)
 
 
 @pytest.mark.long
@@ -241,6 +284,15 @@ def test_over_ssh_a_twin_takes_what_is_sent_and_nothing_else(city: City, tmp_pat
         assert b"root:" not in shell.stdout
     output = city.says("router", "rotate", "tirosa-1", status=1)
     assert f"{twin}: ssh: connect to host 127.0.0.1 port {port}: Connection refused" in output
+
+
+def bring_back(pair: Pair) -> None:
+    """What an operator does at a first broker that is older than its twin."""
+    shutil.copytree(
+        pair.other.path / "ca/issued", pair.city.broker.path / "ca/issued", dirs_exist_ok=True
+    )
+    shutil.copy(pair.other.path / "ca/revoked", pair.city.broker.path / "ca/revoked")
+    titik("broker", "init", str(pair.city.broker.path))
 
 
 def reads(city: City, made: BrokerFolder, password: str) -> int | None:

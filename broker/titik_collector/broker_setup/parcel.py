@@ -16,7 +16,7 @@ from titik_collector.broker_setup.alike import FILES
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.limits import MAX_PARCEL, MAX_PARCELLED, MAX_ROUTERS, MAX_SHOWN
 
-SETTINGS, REVOKED = "broker.toml", "ca/revoked"
+SETTINGS, REVOKED, ISSUED = "broker.toml", "ca/revoked", "ca/issued"
 _ITS = re.compile(
     r"broker\.toml|ca/revoked|ca/issued/[0-9a-f]{1,40}\.crt"
     rf"|tls/({'|'.join(map(re.escape, FILES))})|secrets/[a-z0-9-]{{1,64}}\.password"
@@ -72,7 +72,7 @@ def unpacked(stream: BinaryIO) -> tuple[File, ...]:
 def _files(made: BrokerFolder) -> Iterator[File]:
     settings = made.settings
     names = [SETTINGS, REVOKED, *(f"tls/{name}" for name in FILES)]
-    names += [f"ca/issued/{one.name}" for one in sorted((made.path / "ca/issued").glob("*.crt"))]
+    names += [f"{ISSUED}/{one.name}" for one in sorted((made.path / ISSUED).glob("*.crt"))]
     names += [f"secrets/{name}.password" for name in (settings.collector, *settings.engineers)]
     for name in names:
         yield File(name, _read(made.path / name))

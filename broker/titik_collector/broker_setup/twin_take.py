@@ -2,6 +2,9 @@
 
 Rule: a folder that has the authority's key takes nothing: it is the first broker itself.
 Rule: revocations come first; who was cut off at the first broker is cut off here.
+Rule: `ca/revoked` comes last, so who is still to be cut off is known after an interruption too.
+Rule: a first broker that lacks a revocation or a certificate of here is older, as after a restore:
+nothing of it is taken.
 Rule: addresses, ports and account are a twin's own, once it has them.
 """
 
@@ -21,13 +24,15 @@ from titik_collector.broker_setup.broker_folder import (
     Settings,
     write_settings,
 )
-from titik_collector.broker_setup.parcel import REVOKED, SETTINGS, File
+from titik_collector.broker_setup.parcel import ISSUED, REVOKED, SETTINGS, File
 from titik_collector.config.schema import ConfigError, read
-from titik_collector.enrolment.authority import Issued
+from titik_collector.enrolment.authority import Issued, revoked_in
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import OURS, replacing
 from titik_collector.limits import MAX_SHOWN
 from titik_collector.units import systemd_units
+
+_AUTHORITY, _LIST = "tls/ca.crt", "tls/crl.pem"
 
 
 class Answer(NamedTuple):
@@ -61,6 +66,7 @@ def take(path: Path, files: Sequence[File]) -> Answer:
     notes: list[str] = []
     if files:
         _check(files)
+        _check_age(path, files)
         notes = _taken(path, files)
     made = BrokerFolder.open(path)
     with locked(path):
@@ -69,16 +75,38 @@ def take(path: Path, files: Sequence[File]) -> Answer:
 
 def _check(files: Sequence[File]) -> None:
     names = {one.name for one in files}
-    missing = [one for one in (SETTINGS, REVOKED, "tls/ca.crt", "tls/crl.pem") if one not in names]
+    missing = [one for one in (SETTINGS, REVOKED, _AUTHORITY, _LIST) if one not in names]
     if missing:
         raise BrokerError(f"what came lacks {', '.join(missing)}; send it again")
+
+
+def _check_age(path: Path, files: Sequence[File]) -> None:
+    """BrokerError where revocations would be undone; a new authority has none of ours."""
+    sent = {one.name: one.content for one in files}
+    authority = path / _AUTHORITY
+    if not (path / SETTINGS).exists():
+        return
+    if authority.exists() and authority.read_bytes() != sent[_AUTHORITY]:
+        return
+    try:
+        revoked = BrokerFolder.open(path).authority.revoked()
+        revoked -= revoked_in(sent[REVOKED], sent[_LIST])
+    except ValueError as error:
+        raise BrokerError(f"nothing was taken: {error}") from error
+    issued = [one for one in (path / ISSUED).glob("*.crt") if f"{ISSUED}/{one.name}" not in sent]
+    if revoked or issued:
+        raise BrokerError(
+            f"nothing was taken: the first broker is older than this twin, and lacks {len(revoked)}"
+            f" revocations and {len(issued)} certificates of it; bring {path}/{ISSUED} and"
+            f" {path / REVOKED} from here to there, then: titik broker init"
+        )
 
 
 def _taken(path: Path, files: Sequence[File]) -> list[str]:
     made = _made(path, next(one.content for one in files if one.name == SETTINGS))
     broker_init.make_folders(made)
     with locked(path):
-        before = _issued(made)
+        were_good = _let_in(made)
         users = set(made.users()) if broker_init.is_whole(made) else set()
         _replace(made, files)
         write_settings(path, made.settings)
@@ -87,11 +115,12 @@ def _taken(path: Path, files: Sequence[File]) -> list[str]:
         made.reload()
         after = made.authority.readable()
         good = {one.router for one in after if not one.revoked}
-        for router in sorted(_newly_revoked(before, after)):
+        for router in sorted(_newly_revoked(were_good, after)):
             if router in good:
                 made.interrupt(router)
             elif router in users:
                 made.cut_off(router)
+        _put(made, next(one for one in files if one.name == REVOKED))
         lines += broker_init.bring_together(made)
         gone = {rights.CONTROL, *made.settings.engineers, made.settings.collector}
         for file in (path / "secrets").glob("*.password"):
@@ -120,35 +149,40 @@ def _made(path: Path, sent: bytes) -> BrokerFolder:
     return BrokerFolder(path, settings)
 
 
-def _issued(made: BrokerFolder) -> list[Issued]:
-    return made.authority.readable() if (made.path / REVOKED).exists() else []
+def _let_in(made: BrokerFolder) -> set[int]:
+    """Serials; before the first time none."""
+    if not (made.path / REVOKED).exists():
+        return set()
+    return {one.serial for one in made.authority.readable()} - made.authority.noted()
 
 
-def _newly_revoked(before: Sequence[Issued], after: Sequence[Issued]) -> set[str]:
+def _newly_revoked(were_good: set[int], after: Sequence[Issued]) -> set[str]:
     """Routers that have lost a certificate which the twin had let in."""
-    were_good = {one.serial for one in before if not one.revoked}
     return {one.router for one in after if one.revoked and one.serial in were_good}
 
 
 def _replace(made: BrokerFolder, files: Sequence[File]) -> None:
     """The list of revocations first; a certificate that was not sent is gone."""
-    for name, mode in (("ca", 0o700), ("ca/issued", 0o700), ("tls", 0o755)):
+    for name, mode in (("ca", 0o700), (ISSUED, 0o700), ("tls", 0o755)):
         folder = made.path / name
         folder.mkdir(mode=mode, exist_ok=True)
         folder.chmod(mode)
-    shared = replace(made.owner(0o644), uid=-1)
-    issued = made.path / "ca" / "issued"
-    for one in sorted(files, key=lambda one: (one.name != "tls/crl.pem", one.name)):
-        if one.name == SETTINGS:
-            continue
-        owner = shared if one.name.startswith("tls/") else OURS
-        owner = made.owner(0o600) if one.name == "tls/server.key" else owner
-        file = made.path / one.name
-        if file.exists() and file.read_bytes() == one.content:
-            continue
-        with replacing(file, owner) as raw:
-            raw.write(one.content)
+    last = {SETTINGS, REVOKED} if (made.path / REVOKED).exists() else {SETTINGS}
+    for one in sorted(files, key=lambda one: (one.name != _LIST, one.name)):
+        if one.name not in last:
+            _put(made, one)
     sent = {one.name for one in files}
-    for file in issued.glob("*.crt"):
-        if f"ca/issued/{file.name}" not in sent:
+    for file in (made.path / ISSUED).glob("*.crt"):
+        if f"{ISSUED}/{file.name}" not in sent:
             file.unlink()
+
+
+def _put(made: BrokerFolder, one: File) -> None:
+    """Where it belongs, readable for who needs it."""
+    owner = replace(made.owner(0o644), uid=-1) if one.name.startswith("tls/") else OURS
+    owner = made.owner(0o600) if one.name == "tls/server.key" else owner
+    file = made.path / one.name
+    if file.exists() and file.read_bytes() == one.content:
+        return
+    with replacing(file, owner) as raw:
+        raw.write(one.content)

@@ -209,6 +209,14 @@ class Authority:
             self._write_revoked(self._revoked() | {one.serial: _now() for one in gone})
         return len(gone)
 
+    def revoked(self) -> frozenset[int]:
+        """Serials that either file has."""
+        return frozenset(self._revoked())
+
+    def noted(self) -> frozenset[int]:
+        """Serials that `revoked` has, which on a twin may be behind crl.pem."""
+        return frozenset(_load(self._ca / "revoked", _entries))
+
     def write_crl(self) -> None:
         """The revocation list, valid for CRL_DAYS from now; `revoked` gets back what it lost."""
         with locked(self._directory):
@@ -412,6 +420,14 @@ class Authority:
 
     def _readable(self) -> Owner:
         return Owner(-1, self._its.gid, 0o644)
+
+
+def revoked_in(revoked: bytes, crl: bytes) -> frozenset[int]:
+    """Serials that either file of another broker has; ValueError if one is damaged."""
+    try:
+        return frozenset(_entries(revoked)) | frozenset(_listed(_list(crl)))
+    except _DAMAGED as error:
+        raise ValueError("its revocations are damaged") from error
 
 
 def bring_back(directory: Path, *names: str) -> str:
