@@ -26,7 +26,7 @@ demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 150" to stop 
 	@sh tools/need.sh mosquitto mosquitto_sub
 	@$(RUN) titik demo $(ARGS)
 
-ha-demo: $(VENV)/.dev  ## a city on three machines, to kill what you like: docs/high-availability.md (as root)
+ha-demo: $(VENV)/.cell  ## a city on three machines, to kill what you like: docs/high-availability.md (as root)
 	@sh tools/need.sh mosquitto postgres etcd patroni keepalived ip nft
 	@$(RUN) python -m tools.cell.demo $(ARGS)
 
@@ -147,7 +147,7 @@ screenshots: $(VENV)/.dev  ## the pictures in docs/screens, of a demo with a pas
 clean:  ## remove environments and caches; data in var/ stays
 	rm -rf .venv* node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/.demo $(VENV)/.dev: pyproject.toml setup.py
+$(VENV)/.demo $(VENV)/.cell $(VENV)/.dev: pyproject.toml setup.py
 	@sh tools/environment.sh $(VENV) $(subst $(VENV)/.,,$@)
 
 node_modules/.package-lock.json: package-lock.json

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Install this checkout, editable, into an environment of its own: environment.sh DIR demo|dev
+# Install this checkout, editable, into an environment of its own: environment.sh DIR demo|cell|dev
 set -eu
 dir=$1
 case "$2" in
     demo) extras=server,probe ;;
+    cell) extras=server,postgres ;;
     dev) extras=server,notify,backup,postgres,probe,report,dev ;;
 esac
 
@@ -34,6 +35,6 @@ if ! usable "$dir/bin/python"; then
         { echo "Python 3.11 or newer is needed" >&2; exit 1; }
     "$python" -m venv --clear "$dir"
 fi
-echo "preparing Python's packages in $dir; the first time a minute or two"
+echo "preparing Python's packages in $dir ($extras); the first time a minute or two"
 "$dir/bin/python" -m pip install -q --disable-pip-version-check -e ".[$extras]"
 touch "$dir/.$2"

@@ -3,7 +3,7 @@
 import json
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,8 +34,9 @@ class Member(NamedTuple):
 class Cell:
     """Use as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: of the disks."""
+    def __init__(self, folder: Path, on_step: Callable[[str], None] | None = None) -> None:
+        """`folder`: of the disks; `on_step` hears of each step while it starts."""
+        self.on_step = on_step or (lambda _step: None)
         self._files = files.Files()
         self.machines = {
             name: Machine(name, address, folder / name, HUB) for address, name in files.machines()
@@ -50,6 +51,7 @@ class Cell:
             for one in self.machines.values():
                 self._set_up(one)
                 self.boot(one.name)
+                self.on_step(f"{one.name} is on: etcd, and PostgreSQL under Patroni")
             self.until_whole()
             self._make_city()
         except BaseException:
@@ -101,7 +103,11 @@ class Cell:
         """Until the two others follow the primary, one of them synchronously if it must."""
         deadline = time.monotonic() + WHOLE_S
         wanted = ["leader", "replica", "sync_standby" if self._is_synchronous else "replica"]
-        while sorted(_running(self.members())) != sorted(wanted):
+        last: tuple[Member, ...] = ()
+        while sorted(_running(found := self.members())) != sorted(wanted):
+            if found and found != last:
+                last = found
+                self.on_step(", ".join(f"{one.name} {one.role} {one.state}" for one in found))
             assert time.monotonic() < deadline, (self.members(), self._logs())
             time.sleep(0.5)
 
@@ -130,6 +136,7 @@ class Cell:
         one.service("patroni", *PATRONI, "/etc/patroni/config.yml")
 
     def _make_city(self) -> None:
+        self.on_step("all three follow; the city's database is made")
         self.sql(self._files.text("city.sql", ""))
 
     def _logs(self) -> str:

@@ -4,6 +4,7 @@
     python -m tools.cell.demo --kill WHAT | --start MACHINE | --cut MACHINE | --mend MACHINE
 
 Rule: the second form asks the demo that runs, by a socket of its network namespace.
+Rule: Ctrl-C while machines start acts at once; later the samples are counted first.
 Rule: at the end every machine is on again, and the store is held against what routers took.
 """
 
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Generic, TypeVar
 
 import psutil
@@ -28,6 +30,7 @@ from rich.table import Table
 from rich.text import Text
 
 from titik_collector.store.database import StoreError
+from tools.cell import files
 from tools.cell.cell import Member
 from tools.cell.machine import Machine
 from tools.cell.routers import Routers
@@ -37,8 +40,12 @@ SOCKET = "\0titik-ha-demo"
 MAKE = 'make ha-demo ARGS="--{} {}"'
 ROLES = {"leader": "writes", "sync_standby": "takes over", "replica": "follows"}
 LOOK_S = 1.0
+FIRST_S = 60.0  # for the first samples; it goes on without them
+ANSWER_S = 300.0  # the demo asked may still be starting its machines
 QUIET_S = 3.0  # routers send each five seconds, but not all at once
 AT_END_S = 120.0
+STOPPED = 128 + signal.SIGINT  # the exit status, as of a shell
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EACH_S = 5.0  # a line, where no screen is
 T = TypeVar("T")
 
@@ -117,6 +124,11 @@ class Demo:
             table.add_row(self._state(machine), state, writes, named)
         return Group(table, Text(self.line()))
 
+    @property
+    def has_stored(self) -> bool:
+        """A sample of the routers is in the store, as far as is known."""
+        return self.books.value is not None and self.books.value.totals.stored > 0
+
     def roles(self) -> str:
         """Who does what."""
         members = self.members.value or ()
@@ -133,7 +145,11 @@ class Demo:
         books = self.books.value
         age_s = time.monotonic() - self.books.since
         quiet_s = self.acks.without_s if self.acks.without_s > QUIET_S else 0.0
-        stored = f"stored {books.totals.stored}, lost {books.totals.lost}" if books else "no store"
+        stored = (
+            f"stored {books.totals.stored}, lost {books.totals.lost}"
+            if books
+            else "no word of the store yet"
+        )
         late = f" ({age_s:.0f} s ago)" if age_s > QUIET_S else ""
         return (
             f"acks {self.acks.rate:.1f}/s, {quiet_s:.0f} s without (longest"
@@ -200,10 +216,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make ha-demo")
     parser.add_argument("--for", dest="seconds", type=float, help="end after so many seconds")
     verbs = parser.add_mutually_exclusive_group()
-    verbs.add_argument("--kill", metavar="WHAT", help="m1, m2, m3, primary, collector, broker")
-    verbs.add_argument("--start", metavar="MACHINE", help="m1, m2, m3, all")
-    verbs.add_argument("--cut", metavar="MACHINE", help="take it off the network")
-    verbs.add_argument("--mend", metavar="MACHINE", help="put it back")
+    names = [name for _, name in files.machines()]
+    killed = [*names, "primary", "collector", "broker"]
+    verbs.add_argument("--kill", choices=killed, help="switch it off, or end its processes")
+    verbs.add_argument("--start", choices=[*names, "all"], help="switch it on again")
+    verbs.add_argument("--cut", choices=[*names, "primary"], help="take it off the network")
+    verbs.add_argument("--mend", choices=[*names, "all"], help="put it back")
     options = parser.parse_args()
     for verb in ("kill", "start", "cut", "mend"):
         if what := getattr(options, verb):
@@ -218,17 +236,22 @@ def _ask(command: str) -> int:
         except OSError:
             print("no demo runs here; start it in another terminal: make ha-demo", file=sys.stderr)
             return 1
-        asked.sendall(command.encode())
-        print(asked.recv(1000).decode())
-    return 0
+        asked.settimeout(ANSWER_S)
+        try:
+            asked.sendall(command.encode())
+            answer = asked.recv(1000).decode()
+        except OSError:
+            answer = ""
+    print(answer or "the demo did not answer; look at its terminal")
+    return 0 if answer else 1
 
 
 def _play(seconds: float) -> int:
     console = Console()
     logging.disable(logging.WARNING)  # routers that wait are on the screen
     stopped: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda got, _frame: stopped.append(got))
+    for number in SIGNALS:
+        signal.signal(number, _leave)
     with socket.socket(socket.AF_UNIX) as asked:
         try:
             asked.bind(SOCKET)
@@ -240,14 +263,37 @@ def _play(seconds: float) -> int:
         folder = Path(tempfile.mkdtemp(prefix="titik-ha-"))
         folder.chmod(0o755)  # mosquitto has an account of its own
         try:
-            console.print("three machines start; this takes half a minute")
-            with Stage(folder) as stage:
+            print("three machines start: half a minute, or minutes beside other work", flush=True)
+            with Stage(folder, lambda step: print(f"  {step}", flush=True)) as stage:
+                for number in SIGNALS:
+                    signal.signal(number, lambda got, _frame: stopped.append(got))
                 demo = Demo(stage)
+                _await_acks(demo, stopped)
                 _explain(console, stage)
                 _watch(demo, asked, time.monotonic() + seconds, stopped, console)
-                return _end(demo, stage, console)
+                status = _end(demo, stage, console)
+                console.print("machines are switched off, and their disks removed")
+            return status
+        except KeyboardInterrupt:
+            print("stopped; nothing is left")
+            return STOPPED
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Once: what is there then is removed."""
+    for number in SIGNALS:
+        signal.signal(number, lambda _number, _frame: None)
+    raise KeyboardInterrupt
+
+
+def _await_acks(demo: Demo, stopped: list[int]) -> None:
+    """Until samples are stored: who kills something sooner sees no difference."""
+    print("  routers send their first samples", flush=True)
+    deadline = time.monotonic() + FIRST_S
+    while not demo.has_stored and not stopped and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
 
 
 def _explain(console: Console, stage: Stage) -> None:
@@ -279,8 +325,21 @@ def _watch(
             with suppress(TimeoutError):
                 other, _ = asked.accept()
                 with other:
-                    verb, _, what = other.recv(100).decode().partition(" ")
-                    other.sendall(demo.do(verb, what).encode())
+                    _answer(demo, other)
+
+
+def _answer(demo: Demo, other: socket.socket) -> None:
+    """Whoever says nothing, or has gone, stops nothing here."""
+    other.settimeout(LOOK_S)
+    words = b""
+    with suppress(OSError):
+        words = other.recv(100)
+    if not words:
+        return
+    verb, _, what = words.decode(errors="replace").partition(" ")
+    answer = demo.do(verb, what)
+    with suppress(OSError):
+        other.sendall(answer.encode())
 
 
 def _end(demo: Demo, stage: Stage, console: Console) -> int:

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -41,10 +41,10 @@ class Books(NamedTuple):
 class Stage:
     """Use as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: of the disks; mosquitto's account has to get in."""
+    def __init__(self, folder: Path, on_step: Callable[[str], None] | None = None) -> None:
+        """`folder`: of the disks; mosquitto's account has to get in. `on_step`: as Cell's."""
         self._folder = folder
-        self.cell = Cell(folder)
+        self.cell = Cell(folder, on_step)
         self._page: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Stage":
@@ -52,7 +52,9 @@ class Stage:
         try:
             for one in self.servers():
                 self._write(one)
+            self.cell.on_step("brokers are made, one on each of two machines")
             self._make_brokers()
+            self.cell.on_step("brokers, collectors, keepalived and the page start")
             for one in self.servers():
                 one.service("broker", TITIK, "broker", "run", BROKER)
                 one.service("collector", TITIK, "collect", "--config", CITY)
