@@ -15,8 +15,9 @@ INTERVALS_S = (30, 60, 300)
 USUAL_S = 30
 DAY_S, DAYS = 86_400, 30  # of a month
 LARGEST = 10_000  # routers of the largest city that was measured
-CELLS = (1, 1, 1, 2)  # that these sizes are
-MACHINES = (1, 2, 3, 6)  # that they run on; each of a cell has its store
+CELLS = (1, 1, 1, 3)  # that these sizes are
+MACHINES = (1, 2, 3, 9)  # that they run on; each of a cell has its store
+GROWN = (1, 1, 2, 2)  # a store on PostgreSQL, beside the file; not measured
 # Hours a month, for each of SIZES. The second is three minutes a router, the third a fiftieth of
 # all routers, a quarter of an hour each.
 TASKS = (
@@ -25,7 +26,7 @@ TASKS = (
     ("add, move and replace routers, without the way there", tuple(one / 50 / 4 for one in SIZES)),
     ("upgrade the server and the agents, once a quarter", (1, 2, 4, 8)),
     ("see that backups are verified; restore one on another machine once a year", (0.5, 1, 2, 4)),
-    ("look after PostgreSQL, Patroni and etcd", (0, 0, 8, 16)),
+    ("look after PostgreSQL, Patroni and etcd", (0, 0, 8, 24)),
     ("reports for the office", (0.5, 1, 4, 8)),
 )
 
@@ -82,7 +83,7 @@ def server() -> list[tuple[str, ...]]:
         one = needs(routers // cells)
         rows.append(
             (
-                f"{routers:,}" + (f", each of {cells} cells" if cells > 1 else ""),
+                f"{routers:,}" + (f", each of {cells} cells (plan)" if cells > 1 else ""),
                 f"{one.processor:.1g}" if one.processor < 0.1 else f"{one.processor:.2f}",
                 f"{one.memory_mb:,.0f} MB",
                 f"{one.disk_gb:,.2g} GB" if one.disk_gb < 10 else f"{one.disk_gb:,.0f} GB",
@@ -110,13 +111,14 @@ def hours() -> list[tuple[str, ...]]:
 def amounts() -> list[tuple[str, ...]]:
     """What the formula takes, of each size."""
     rows: list[tuple[str, ...]] = []
-    for routers, cells, machines, together in zip(SIZES, CELLS, MACHINES, _together(), strict=True):
+    sizes = zip(SIZES, CELLS, MACHINES, GROWN, _together(), strict=True)
+    for routers, cells, machines, grown, together in sizes:
         one = needs(routers // cells)
         rows.append(
             (
-                f"{routers:,}",
+                f"{routers:,}" + (" (plan)" if cells > 1 else ""),
                 f"{machines}",
-                f"{one.disk_gb * machines:,.1f}",
+                f"{one.disk_gb * machines * grown:,.1f}",
                 f"{one.sim_mb * routers:,.0f}",
                 f"{together:,.0f}",
             )

@@ -78,7 +78,7 @@ def _need(what: str) -> str:
 
 _NEEDS: dict[str, tuple[tuple[str, ...], Callable[[], list[tuple[str, ...]]]]] = {
     "server": (
-        ("routers", "processor", "memory", "disk after a year", "line", "line, a month"),
+        ("routers", "processor", "memory", "disk after a year, SQLite", "line", "line, a month"),
         sizing.server,
     ),
     "sim": (("a sample each", "packed", "plain"), sizing.sims),
