@@ -43,6 +43,7 @@ from titik_agent.sources.netdev import Interfaces
 from titik_agent.sources.probe_result import ProbeSource
 from titik_agent.sources.since import Since
 from titik_agent.sources.visitors import Sketch
+from titik_agent.spool.segments import delete_deflated
 from titik_agent.spool.spool import Spool
 from titik_mqtt.endpoint import PORT, TLS_PORT, Endpoint, Tls
 from titik_wire import __version__
@@ -363,7 +364,10 @@ def _alone(directory: str, who: str) -> Iterator[None]:
             os.makedirs(directory, mode=0o700, exist_ok=True)
             shared_files.check_own(directory)
             descriptor = shared_files.open_kept(os.path.join(directory, LOCK))
+            before, _ = _holder(directory)
             _lock(stack.enter_context(open(descriptor, "r+", encoding="ascii")), who)
+            if before not in ("", who.split()[0]):
+                delete_deflated(directory)  # the collector would refuse it under the new name
         except shared_files.NotOurs as error:
             raise ConfigError(f"spool.directory: {error}") from error
         except BlockingIOError:

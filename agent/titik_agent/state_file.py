@@ -133,7 +133,7 @@ class StateWriter:
             },
             "spool": {
                 "samples": spool.spooled,
-                "bytes": spool.used_bytes,
+                "bytes": spool.held_bytes,
                 "oldest_ago_ms": ago_ms(spool.waits_since),
                 "merged": spool.merged,
                 "lost": spool.lost,

@@ -41,13 +41,18 @@ ABOUT = Status("r1", "online", RUN, 1, "b00d", "1.0")
 
 
 class Router:
-    """A connector over a spool in memory, its clock turned by the test."""
+    """A connector over a spool, in memory without a folder; its clock is turned by the test."""
 
     def __init__(
-        self, port: int, wait_s: float = 0.0, keepalive_s: int = 2, **timing: float
+        self,
+        port: int,
+        wait_s: float = 0.0,
+        keepalive_s: int = 2,
+        directory: str | None = None,
+        **timing: float,
     ) -> None:
         self.now = 1000.0
-        self.spool = Spool(None, monotonic=lambda: self.now)
+        self.spool = Spool(directory, monotonic=lambda: self.now)
         self.publisher = Publisher(ABOUT, self.spool, lambda: self.now)
         self.connector = Connector(
             self.publisher,

@@ -35,10 +35,15 @@ class Agent:
     """A router's parts that the file is about, stepped by hand."""
 
     def __init__(
-        self, path: Path, port: int, *sources: Source, clock: FakeClock | None = None
+        self,
+        path: Path,
+        port: int,
+        *sources: Source,
+        clock: FakeClock | None = None,
+        spool: Path | None = None,
     ) -> None:
         self.path = path
-        self.router = Router(port)
+        self.router = Router(port, directory=None if spool is None else str(spool))
         self.clock = clock or FakeClock()
         self.router.now = self.clock.monotonic()
         self.spool = self.router.spool
@@ -101,6 +106,19 @@ def test_before_the_first_sample_it_says_what_is_known(tmp_path: Path) -> None:
         "sources": [{"name": "hostapd", "state": "unread"}],
         "sample": None,
     } == agent.shown()  # fmt: skip
+
+
+@pytest.mark.usefixtures("caplog")
+def test_what_was_acknowledged_is_no_part_of_the_spools_size(tmp_path: Path) -> None:
+    """It stays on disk while there is room, and waits for nothing."""
+    agent = Agent(tmp_path / "state.json", free_port(), HOSTAPD, spool=tmp_path / "spool")
+    agent.sample()
+    agent.spool.settle(Ack("r1", (AckedRun(ABOUT.run, 1),)))
+    agent.sample()
+    shown = agent.shown()["spool"]
+
+    assert (1, 2) == (shown["samples"], round(agent.spool.used_bytes / shown["bytes"]))
+    agent.spool.close()
 
 
 @pytest.mark.usefixtures("caplog")

@@ -268,3 +268,12 @@ class Segments:
     def _path(self, number: int, is_deflated: bool = False) -> str:
         end = "kept" if is_deflated else "seg"
         return os.path.join(self._directory, f"{number:010d}.{end}")
+
+
+def delete_deflated(directory: str) -> None:
+    """Delete what was acknowledged, before anything opens the directory."""
+    for name in os.listdir(directory):
+        found = _NAME.fullmatch(name)
+        if found is not None and found[2] == "kept":
+            with suppress(OSError):
+                os.unlink(os.path.join(directory, name))

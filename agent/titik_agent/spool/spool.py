@@ -92,6 +92,11 @@ class Spool:
         return self._storage.used_bytes
 
     @property
+    def held_bytes(self) -> int:
+        """Of the records that wait."""
+        return self._storage.held_bytes
+
+    @property
     def settled_at(self) -> float | None:
         """When an ack last took something out, by the monotonic clock."""
         return self._settled_at
