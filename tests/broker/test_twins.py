@@ -282,6 +282,13 @@ def test_over_ssh_a_twin_takes_what_is_sent_and_nothing_else(city: City, tmp_pat
             input=b"", capture_output=True, check=False,
         )  # fmt: skip
         assert b"root:" not in shell.stdout
+        (tmp_path / "sshd" / "authorized").write_text("")
+        output = titik("broker", "twin", "send", str(city.broker.path), status=1)
+        assert f"For its authorized_keys: titik broker twin add {city.broker.path} {twin}" in output
+    with sshd(tmp_path / "again", port, line):
+        output = titik("broker", "twin", "send", str(city.broker.path), status=1)
+        known = city.broker.path / "secrets" / "twin.known"
+        assert f"set up again: ssh-keygen -R '[127.0.0.1]:{port}' -f {known}" in output
     output = city.says("router", "rotate", "tirosa-1", status=1)
     assert f"{twin}: ssh: connect to host 127.0.0.1 port {port}: Connection refused" in output
 

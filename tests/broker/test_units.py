@@ -89,6 +89,13 @@ def test_systemd_has_no_complaint(tmp_path: Path, directory: str) -> None:
     assert "" == analyzed("verify", "--man=no", *map(str, found))
 
 
+def test_a_twin_renews_nothing() -> None:
+    """Its first broker does, so it has no unit that fails each week."""
+    found = systemd_units.texts(place(), replace(BROKER, has_twins=False, is_twin=True))
+    left = ("titik-renew.", "titik-twin.")
+    assert [one for one in UNITS if not one.startswith(left)] == sorted(found)
+
+
 @pytest.mark.parametrize("key", ["ExecStart", "Restart", "ProtectHome", "OnCalendar"])
 def test_a_misspelled_key_is_a_complaint(tmp_path: Path, key: str) -> None:
     """So the test above can fail."""

@@ -118,6 +118,7 @@ def for_units(made: BrokerFolder) -> systemd_units.Mosquitto:
         engineers=settings.engineers,
         lowest_port=min(ports.router, ports.engineer, ports.collector),
         has_twins=bool(settings.twins),
+        is_twin=made.is_twin,
     )
 
 

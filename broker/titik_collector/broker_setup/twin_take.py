@@ -25,6 +25,7 @@ from titik_collector.broker_setup.broker_folder import (
     write_settings,
 )
 from titik_collector.broker_setup.parcel import ISSUED, REVOKED, SETTINGS, File
+from titik_collector.config import model as configuration
 from titik_collector.config.schema import ConfigError, read
 from titik_collector.enrolment.authority import Issued, revoked_in
 from titik_collector.files.locks import locked
@@ -110,7 +111,7 @@ def _taken(path: Path, files: Sequence[File]) -> list[str]:
         users = set(made.users()) if broker_init.is_whole(made) else set()
         _replace(made, files)
         write_settings(path, made.settings)
-        lines = systemd_units.write(broker_init.for_units(made), None)
+        lines = systemd_units.write(broker_init.for_units(made), _config())
         lines += broker_init.write_config(made)
         made.reload()
         after = made.authority.readable()
@@ -147,6 +148,12 @@ def _made(path: Path, sent: bytes) -> BrokerFolder:
     elif path.is_dir() and any(path.iterdir()):
         raise BrokerError(f"{path}: holds something else; give a directory of its own")
     return BrokerFolder(path, settings)
+
+
+def _config() -> Path | None:
+    """What its units are made for; they are made again where it, or Titik, has changed."""
+    file = configuration.ETC / configuration.DEFAULT_FILE
+    return file if file.exists() else None
 
 
 def _let_in(made: BrokerFolder) -> set[int]:

@@ -198,11 +198,30 @@ def _command(made: BrokerFolder, twin: str) -> list[str]:
 
 
 def _ask(made: BrokerFolder, twin: str, sent: bytes) -> Answer:
-    text = _run(_command(made, twin), sent, PATIENCE_S)
+    try:
+        text = _run(_command(made, twin), sent, PATIENCE_S)
+    except BrokerError as error:
+        raise BrokerError(error.text + _remedy(made, twin, error.text)) from error
     try:
         return answer_of(text)
     except ValueError as error:
         raise BrokerError(f"answers with something else ({error}); is Titik there?") from error
+
+
+def _remedy(made: BrokerFolder, twin: str, reason: str) -> str:
+    """For the two words of ssh after which nothing gets well by itself."""
+    where = _where(twin)
+    if where.host is None:
+        return ""
+    if "Host key verification failed" in reason:
+        known = made.path.resolve() / "secrets" / KNOWN
+        host = where.host if where.port is None else f"[{where.host}]:{where.port}"
+        words = f"ssh-keygen -R {shlex.quote(host)} -f {shlex.quote(str(known))}"
+        return f" If that machine was set up again: {words}"
+    if "Permission denied" in reason:
+        words = f"titik broker twin add {shlex.quote(str(made.path))} {shlex.quote(twin)}"
+        return f" For its authorized_keys: {words}"
+    return ""
 
 
 def _run(command: Sequence[str], sent: bytes, patience_s: float) -> str:

@@ -124,6 +124,7 @@ class Mosquitto:
     engineers: tuple[str, ...] = (ENGINEER,)  # one of them hears the collector's beat
     lowest_port: int
     has_twins: bool = False
+    is_twin: bool = False  # then the first broker renews
 
 
 def write(broker: Mosquitto, config: Path | None) -> list[str]:
@@ -169,18 +170,13 @@ def texts(place: Layout, broker: Mosquitto) -> dict[str, str]:
     return (
         shipping
         | twin
+        | ({} if broker.is_twin else _renewal(place, broker))
         | {
             "titik-broker.service": _broker(place, broker),
             COLLECTOR: _collector(place, broker),
             "titik-web.service": _web(place),
             "titik-notify.service": _notify(place, broker),
             "titik-public.service": _public(place),
-            "titik-renew.service": _renew(place, broker),
-            "titik-renew.timer": _TIMER.format(
-                what="renew the revocation list and the broker's certificate",
-                when="weekly",
-                delay="1h",
-            ),
             "titik-backup.service": _backup(place),
             "titik-backup.timer": _TIMER.format(
                 what="back up every night", when="*-*-* 02:30:00", delay="1h"
@@ -341,6 +337,13 @@ def _notify_folder(place: Layout) -> list[str]:
     ]
 
 
+def _renewal(place: Layout, broker: Mosquitto) -> dict[str, str]:
+    timer = _TIMER.format(
+        what="renew the revocation list and the broker's certificate", when="weekly", delay="1h"
+    )
+    return {"titik-renew.service": _renew(place, broker), "titik-renew.timer": timer}
+
+
 def _renew(place: Layout, broker: Mosquitto) -> str:
     return _service(
         "renewal",
@@ -468,7 +471,8 @@ def _replace(folder: Path, new: dict[str, str]) -> list[str]:
         replace_file(folder / name, new[name], Owner(-1, -1, 0o644))
     if not changed:
         return []
-    enabled = " ".join([ENABLED, *(one for one in (SHIPPING, TWIN) if one in new)])
+    known = [*ENABLED.split(), SHIPPING, TWIN]
+    enabled = " ".join(one for one in known if one in new or f"{one}.service" in new)
     return [
         f"install:  systemctl link {shlex.quote(str(folder))}/*; systemctl daemon-reload;"
         f" systemctl enable --now {enabled}"
