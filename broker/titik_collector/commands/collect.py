@@ -98,6 +98,7 @@ def _started(settings: Config, service: Service) -> Iterator[collect.Collector]:
                         log.warning("store cannot be taken over yet reason=%s", error)
                     reason = str(error)
                     service.lives()
+                    report_waiting(settings, str(error), since_ms)
                     time.sleep(collect.RETRY_S)
                     continue
                 if not isinstance(error, StoreBusy):
