@@ -60,6 +60,8 @@ class Stores:
         return db
 
     def _empty(self, name: str) -> None:
+        # A test may leave half a copy there.
+        self._admin.execute(f"DROP TABLE IF EXISTS {name}.copying".encode())
         if not self._emptying[name]:
             rows = self._admin.execute(_EMPTYING.replace("%I", "%%I"), (name, name))
             self._emptying[name] = "; ".join(statement for (statement,) in rows)

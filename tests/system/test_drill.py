@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,12 @@ NOT_SHIPPED = 20  # samples of two seconds; a backup would lack 50
 QUICK = ("--routers", "2", "--for", "2", "--interval", "0.2", "--first-wait", "0.5")
 
 
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another drill of this machine is none of ours."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
 def played(*words: str) -> Result:
     """A drill of a few seconds."""
     return CliRunner().invoke(titik, ["drill", *QUICK, *words])
@@ -32,24 +39,24 @@ def number(name: str, output: str) -> int:
     return int(found)
 
 
-def test_what_was_acknowledged_after_the_backup_comes_back_from_routers() -> None:
+def test_what_was_acknowledged_after_the_backup_comes_back_from_routers(tmp_path: Path) -> None:
     """The backup is two seconds old, and no sample is lost or counted twice."""
     done = played()
     output = [number(one, done.output) for one in ("lost", "counted twice", "in spool")]
     assert ([0, 0, 0], 0) == (output, done.exit_code), done.output
     assert number("what was shipped", done.output) > 0
-    assert [] == left()
+    assert [] == left(tmp_path)
 
 
 @pytest.mark.long
-def test_what_was_not_shipped_and_is_on_no_router_is_lost() -> None:
+def test_what_was_not_shipped_and_is_on_no_router_is_lost(tmp_path: Path) -> None:
     """The backup is two seconds old, and these routers forget: the drill reports it."""
     done = played("--forgetting")
     assert "every router is acknowledged again" in done.output, done.output
     lost, behind = number("lost", done.output), number("what was shipped", done.output)
     assert (1, True, True) == (done.exit_code, lost > 0, behind > 0)
     assert (0, 0) == (number("counted twice", done.output), number("in spool", done.output))
-    assert [] == left()
+    assert [] == left(tmp_path)
 
 
 @pytest.mark.long
@@ -90,16 +97,16 @@ def test_a_drill_that_is_killed_takes_its_machines_with_it(tmp_path: Path) -> No
         assert drill.stdout is not None
         lines = iter(drill.stdout)
         assert any("collector run" in line for line in lines)
-        assert [] != left()
+        assert [] != left(tmp_path)
         os.kill(drill.pid, signal.SIGKILL)
         drill.wait()
-        assert 0 == until(lambda: len(left()), 0)
+        assert 0 == until(lambda: len(left(tmp_path)), 0)
 
 
-def left() -> list[str]:
-    """Processes of a drill that go on."""
+def left(folder: Path) -> list[str]:
+    """Processes of a drill in this folder that go on."""
     return [
         " ".join(one.info["cmdline"])
         for one in psutil.process_iter(["cmdline"])
-        if any("titik-drill-" in word for word in one.info["cmdline"] or ())
+        if any(f"{folder}/titik-drill-" in word for word in one.info["cmdline"] or ())
     ]
