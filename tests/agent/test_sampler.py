@@ -232,6 +232,17 @@ def test_what_can_be_sent_again_is_reported_now_and_then_and_while_it_is_asked_f
     assert 32 == len(taker.take()[0].kept or ())
 
 
+def test_a_collector_that_stopped_asking_hears_once_more_what_is_kept() -> None:
+    """After a batch that failed it no longer knows, and asks for nothing."""
+    spool = Keeping()
+    taker = sampler(spool=spool)
+    found = []
+    for spool.is_asked in (False, True, False, False, True):
+        found.append(taker.take()[0].kept)
+
+    assert [None, (), (), None, ()] == found
+
+
 def test_a_store_that_was_just_opened_hears_at_once_what_is_kept() -> None:
     """It may be a restored one. Where nothing is kept it hears that, once."""
     stores = [None, ("5b1f", 7), ("5b1f", 7), ("5b1f", 8), ("77aa", 8), ("77aa", 8)]

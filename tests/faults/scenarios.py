@@ -242,7 +242,7 @@ SCENARIOS = {
         swizzle, 30, 1500, "P0 50; 15", "Faults of every kind at once, overlapping, by a seed."
     ),
     "restored-stores": Scenario(
-        restored_stores, 3, 40, "24",
+        restored_stores, 3, 3, "24",  # MAX_ASKED: no router sends a stretch more often in an hour
         "The store is an old copy of itself, or new: routers send again what they keep.",
     ),
     "old-stores": Scenario(

@@ -71,6 +71,7 @@ class Sampler:
         self._open_runs = open_runs
         self._rss_bytes = rss_bytes or _own_rss
         self._store = store
+        self._was_asked = False  # at the last sample
         self._heard: object = None  # the store that a report of what is kept went to
         self._meters = Meters()
         self._last_ms: int | None = None
@@ -170,12 +171,14 @@ class Sampler:
         """What can be sent again; not each time, as it changes little and each byte is paid for.
 
         A store that was opened since the last sample hears it at once: it may be a restored one.
+        So does a collector that stopped asking: a failed batch may have made it forget.
 
         The runs of `spool` are among them as far as they are kept, so that a run
         without anything held is not taken for gone.
         """
         store = self._store()
-        is_asked = self._spool.is_asked or store != self._heard
+        was_asked, self._was_asked = self._was_asked, self._spool.is_asked
+        is_asked = self._was_asked or was_asked or store != self._heard
         if not self._spool.complete or not (is_asked or seq % KEPT_EVERY == 1):
             return None
         self._heard = store
