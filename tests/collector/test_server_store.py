@@ -234,31 +234,6 @@ def test_a_standby_of_an_older_version_is_none(file: Path, server: PostgresPlace
     assert "schema 99, this program reads" in output
 
 
-def test_a_takeover_that_cannot_be_is_reported(file: Path, server: PostgresPlace) -> None:
-    """In the state file, for its unit is active; it takes over when it can."""
-    with contextlib.ExitStack() as other, psycopg.connect(server.url) as db:
-        other.enter_context(opening.writing(model.load(file).store))
-        with collecting(file) as standby:
-            assert until(lambda: stand_by(file), 1)
-            versions = f"{server.schema}.schema_version"
-            newest = opening.newest(model.load(file).store)
-            db.execute(f"DELETE FROM {versions} WHERE number = {newest}")
-            db.commit()
-            try:
-                other.close()
-                assert until(lambda: bool(store_problem(file)), True)
-            finally:
-                db.execute(f"INSERT INTO {versions} (number) VALUES ({newest})")
-                db.commit()
-            assert until(lambda: processes(file) == (standby.pid, []), True)
-
-
-def store_problem(file: Path) -> str:
-    """What the collector says of its store."""
-    state = collector_state.read(model.load(file).state_files)
-    return "" if state is None else state.store_problem or ""
-
-
 def test_a_standby_that_is_wanted_and_missing_is_a_warning(file: Path) -> None:
     """Of `status`, and of what `--json` has for programs."""
     with opening.writing(model.load(file).store):
