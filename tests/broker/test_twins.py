@@ -180,7 +180,7 @@ def test_a_twin_that_does_not_run_has_all_when_it_starts(pair: Pair, tmp_path: P
     pair.other_runs.stop()
     output = pair.city.says("router", "revoke", "tirosa-6")
     assert f"warning: {pair.twin}: mosquitto does not run there" in output
-    assert ["mosquitto does not run there"] == [
+    assert ["mosquitto does not run there; start it there first"] == [
         one.why for one in behind.read(pair.city.broker.path)
     ]
     pair.other_runs.start()

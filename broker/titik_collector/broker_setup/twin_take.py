@@ -69,6 +69,10 @@ def take(path: Path, files: Sequence[File]) -> Answer:
         _check(files)
         _check_age(path, files)
         notes = _taken(path, files)
+    elif not (path / SETTINGS).exists():
+        raise BrokerError(
+            f"nothing was sent to {path} yet; at the first broker: titik broker twin send"
+        )
     made = BrokerFolder.open(path)
     with locked(path):
         return Answer(made.pid() is not None, alike.account(made), tuple(notes))

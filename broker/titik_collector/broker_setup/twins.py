@@ -35,7 +35,7 @@ ALIVE_S = 5  # ssh asks a silent one so often, and gives up after the third time
 PATIENCE_S = 300.0  # 20,000 routers are new there
 KEY, KNOWN = "twin.key", "twin.known"  # in secrets
 PROGRAM = "titik"  # on the other machine
-STOPPED = "mosquitto does not run there"
+STOPPED = "mosquitto does not run there; start it there first"
 
 
 class TwinError(BrokerError):
