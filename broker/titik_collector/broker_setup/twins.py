@@ -258,7 +258,7 @@ def _settle(left: Sequence[LaggingTwin], twin: str, why: str | None) -> tuple[La
     if why is None:
         return others
     (was,) = (one for one in left if one.twin == twin)
-    return (*others, was._replace(why=why[:MAX_DETAIL]))
+    return (*others, was._replace(why=why[: 5 * MAX_DETAIL]))  # a remedy has paths
 
 
 def _words(made: BrokerFolder, left: Sequence[LaggingTwin]) -> str:
