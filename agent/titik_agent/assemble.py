@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -25,11 +26,14 @@ from typing import IO, TYPE_CHECKING, cast
 from titik_agent import config, shared_files
 from titik_agent.broker_link.backoff import Backoff
 from titik_agent.broker_link.connector import Connector
+from titik_agent.broker_link.credentials import Credentials
 from titik_agent.broker_link.link import Link
 from titik_agent.broker_link.publisher import Publisher
+from titik_agent.broker_link.wish_lane import WishLane
 from titik_agent.chance import SystemChance
 from titik_agent.clock import Clock, SystemClock
 from titik_agent.config import Config, ConfigError
+from titik_agent.looking.log_tail import LogTail
 from titik_agent.sampling.loop import Loop
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
@@ -51,9 +55,14 @@ from titik_wire.limits import MAX_LABEL
 from titik_wire.messages import Status
 
 if TYPE_CHECKING:
+    from titik_agent.looking.concealing import Concealing
+    from titik_agent.looking.looker import Looker
     from titik_agent.sampling.watchdog import Watchdog
     from titik_agent.sources.reach import ReachSource
     from titik_agent.state_file import StateWriter
+    from titik_agent.wishes.dispatch import Dispatch
+    from titik_agent.wishes.levers import Levers
+    from titik_agent.wishes.wish_handler import WishDesk, WishHandler
 
 titik_agent.lazy_imports.later.finish()
 log = logging.getLogger("titik_agent")
@@ -68,12 +77,13 @@ LOCK = "agent.lock"  # in the spool's directory, held while the agent runs: proc
 def run(file: str | None, router: str | None, broker: str | None) -> None:
     """Sample and report until a signal stops it."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger().addHandler(tail := LogTail())
     with _plainly():
         settings = config.load(file, router, broker, config.read_apart)
         endpoint = _endpoint(settings)
         with _alone(settings.spool.directory, f"{settings.router} {endpoint.where}"):
             _check_persist(settings.spool.persist_dir)
-            _run(settings, endpoint)
+            _run(settings, endpoint, tail, _check_command(file, router, broker))
 
 
 def once(file: str | None, router: str | None, broker: str | None) -> None:
@@ -89,17 +99,24 @@ def once(file: str | None, router: str | None, broker: str | None) -> None:
 
 
 def check_all(
-    file: str | None, router: str | None, broker: str | None, config_only: bool = False
+    file: str | None,
+    router: str | None,
+    broker: str | None,
+    config_only: bool = False,
+    beside: bool = False,
 ) -> bool:
     """Try every step from the radio to the collector's ack, a line each; True if all are good.
 
-    `config_only`: whether `run` would start with these settings, and no more.
+    `config_only`: whether `run` would start with these settings, and no more. `beside`: an agent
+    runs, which has logged in, and which counts for more than this process where memory is short.
     """
     from titik_agent import check
 
+    if beside:
+        check.die_first()
     try:
         settings = config.load(file, router, broker)
-        endpoint = _endpoint(settings)
+        endpoint = _credentials(settings, _endpoint(settings)).endpoint_that_worked()
         clock = SystemClock(settings.clock == "trusted")
         sources = _sources(settings, clock)
     except ConfigError as error:
@@ -108,6 +125,7 @@ def check_all(
     print(f"ok    config: router {settings.router}, every {settings.interval_s} s")
     if config_only:
         return True
+    _print_wished(settings)
     check.user(print)
     _reach_once(sources)
     good = check.sources(sources, print)
@@ -117,7 +135,7 @@ def check_all(
     good &= check.clock(clock, print)
     good &= check.spool_folder(settings.spool.directory, print)
     reached = check.broker(endpoint, print)
-    good &= reached and _check_chain(settings, clock, endpoint, sources)
+    good &= reached and (beside or _check_chain(settings, clock, endpoint, sources))
     return good
 
 
@@ -137,7 +155,7 @@ def probe(file: str | None, router: str | None, broker: str | None, every_s: int
     )
 
 
-def _run(settings: Config, endpoint: Endpoint) -> None:
+def _run(settings: Config, endpoint: Endpoint, tail: LogTail, check_command: list[str]) -> None:
     """Put the agent together, run it until SIGTERM, and say goodbye."""
     clock = SystemClock(settings.clock == "trusted")
     rand = SystemChance()
@@ -146,7 +164,11 @@ def _run(settings: Config, endpoint: Endpoint) -> None:
     publisher = _publisher(settings, run_id, clock, spool, endpoint.where)
     backoff = Backoff(rand)
     wait_s = backoff.at_start(clock.uptime_ms() / 1000, clock.monotonic())
-    connector = Connector(publisher, partial(Link, endpoint), backoff, wait_s=wait_s)
+    credentials = _credentials(settings, endpoint)
+    connector = Connector(
+        publisher, lambda *args: Link(credentials.endpoint(), *args), backoff, wait_s=wait_s
+    )
+    connector.failed = credentials.failed
     changes = rtnetlink.RouteChanges()
     sources = _sources(settings, clock, lambda: publisher.collectors.day_starts, changes.any)
     sampler = Sampler(
@@ -162,7 +184,7 @@ def _run(settings: Config, endpoint: Endpoint) -> None:
     events = [one for one in sources if isinstance(one, EventSource)]
     watchdog = _watchdog(settings, clock)
     alive = [] if watchdog is None else [watchdog.kick]
-    state = _state_file(settings, endpoint, clock, spool, sources, sampler, connector, publisher)
+    state = _state_file(settings, endpoint, clock, spool, sampler, connector, publisher)
 
     def spooled() -> None:
         connector.wake()
@@ -170,6 +192,35 @@ def _run(settings: Config, endpoint: Endpoint) -> None:
             state.sampled()
 
     loop = Loop(sampler, schedule, spool, events, clock.monotonic, spooled, *alive)
+
+    def levers() -> "Levers":
+        from titik_agent.wishes.levers import Levers, of_file
+
+        return Levers(
+            of_file(settings), schedule, sampler, publisher, _reach,
+            wake=loop.wake, log_from=logging.getLogger().setLevel,
+        )  # fmt: skip
+
+    def looker(desk: "WishDesk") -> "Looker":
+        from titik_agent.looking.looker import Looker
+
+        return Looker(
+            settings.router, check_command, tail.lines, partial(_own_lines, connector, spool),
+            _concealing(settings, endpoint), desk.wake,
+        )  # fmt: skip
+
+    def certificates(desk: "WishDesk") -> "WishHandler | None":
+        if endpoint.tls is None or endpoint.tls.ca_file is None:
+            return None
+        from titik_agent.wishes.certificates import CertificateHandler
+
+        return CertificateHandler(desk, credentials, settings.spool.persist_dir is not None)
+
+    publisher.wishes.load = partial(
+        _wishes, publisher.wishes, clock, settings, levers, looker, certificates, connector.wake
+    )
+    if settings.upgrade_dir is not None:
+        publisher.first_ack = partial(_confirm, settings.upgrade_dir)
     stop = threading.Event()
 
     def end(*_: object) -> None:
@@ -189,10 +240,12 @@ def _run(settings: Config, endpoint: Endpoint) -> None:
         # Flash first: procd kills after 5 s, and a goodbye may hang in a connect.
         spool.close()
         connector.stop()
+        publisher.wishes.close()
         if state is not None:
             state.remove()
         if watchdog is not None:
             watchdog.close()
+        reach = _reach_among(sampler.sources)  # settings may have replaced it
         if reach is not None:
             reach.close()
         changes.close()
@@ -246,6 +299,82 @@ def _hostapd(wanted: config.Sources, interfaces: Interfaces, sketch: Sketch) -> 
     return ()
 
 
+def _wishes(
+    lane: WishLane,
+    clock: Clock,
+    settings: Config,
+    levers: Callable[[], "Levers"],
+    looker: Callable[["WishDesk"], "Looker"],
+    certificates: Callable[["WishDesk"], "WishHandler | None"],
+    wake: Callable[[], None],
+) -> "Dispatch":
+    """What handles the city's wishes; called when the first one comes."""
+    from titik_agent.wishes.dispatch import Dispatch
+
+    def make(kind: str, desk: "WishDesk") -> "WishHandler | None":
+        if kind == "settings":
+            from titik_agent.wishes.kept_settings import KeptSettings
+            from titik_agent.wishes.settings import SettingsHandler
+
+            kept = KeptSettings(settings.spool.directory, desk.router)
+            return SettingsHandler(desk, levers(), kept, clock.boot)
+        if kind == "request":
+            from titik_agent.wishes.questions import QuestionHandler
+
+            return QuestionHandler(desk, looker(desk))
+        if kind == "upgrade":
+            from titik_agent.wishes.upgrade import UpgradeHandler
+
+            return UpgradeHandler(desk, settings.upgrade_dir)
+        return certificates(desk) if kind == "certificate" else None
+
+    return Dispatch(lane, clock, make, wake)
+
+
+def _check_command(file: str | None, router: str | None, broker: str | None) -> list[str]:
+    """The agent's own check, beside it; `-P`: nothing is imported from where we were started."""
+    command = [sys.executable, "-P", "-m", "titik_agent", "check", "--beside"]
+    for option, value in (("--config", file), ("--router", router), ("--broker", broker)):
+        command += [] if value is None else [option, value]
+    return command
+
+
+def _own_lines(connector: Connector, spool: Spool) -> list[str]:
+    """What this process knows and a child does not."""
+    for_s = time.monotonic() - connector.since
+    state = f"connected for {for_s:.0f} s" if connector.is_connected else "not connected"
+    return [f"ok    agent: {__version__}, {state}, samples without an ack: {spool.spooled}"]
+
+
+def _concealing(settings: Config, endpoint: Endpoint) -> "Concealing":
+    from titik_agent.looking.concealing import Concealing
+
+    targets = [one.rpartition(":")[0].strip("[]") for one in settings.reach.targets]
+    broker = settings.broker
+    secret = [endpoint.password, broker.password_file, broker.key_file]
+    return Concealing(
+        [endpoint.host, *targets, *settings.probe.targets], [one for one in secret if one]
+    )
+
+
+def _print_wished(settings: Config) -> None:
+    """The city's settings, as the agent that runs here noted them."""
+    from titik_agent.wishes.kept_settings import KeptSettings, in_words
+
+    mark = KeptSettings(settings.spool.directory, settings.router).read()
+    if mark is not None:
+        print(in_words(mark))
+
+
+def _confirm(directory: str) -> None:
+    """The helper that upgrades sees that this version has its first ack, by the file's name."""
+    path = os.path.join(directory, "agent", f"acked-{__version__}")
+    try:
+        os.close(shared_files.open_new(path))
+    except OSError as error:
+        log.warning("the first ack is not shown to the helper reason=%s", error)
+
+
 def _watchdog(settings: Config, clock: Clock) -> "Watchdog | None":
     if settings.watchdog is None:
         return None
@@ -259,7 +388,6 @@ def _state_file(
     endpoint: Endpoint,
     clock: Clock,
     spool: Spool,
-    sources: Sequence[Source],
     sampler: Sampler,
     connector: Connector,
     publisher: Publisher,
@@ -269,21 +397,23 @@ def _state_file(
     from titik_agent.state_file import StateWriter
 
     state = StateWriter(
-        settings.state_file, endpoint.where, clock, spool, sources, sampler, connector,
+        settings.state_file, endpoint.where, clock, spool, sampler, connector,
         publisher.collectors, settings.router, settings.interval_s,
+        lambda: publisher.wishes.running,
     )  # fmt: skip
     connector.changed = state.changed
     state.write()
     return state
 
 
-def _reach(wanted: config.Reach) -> "ReachSource | None":
+def _reach(wanted: config.Reach, after: "ReachSource | None" = None) -> "ReachSource | None":
     if not wanted.targets and not wanted.names:
         return None
     from titik_agent.sources.reach import ReachSource, Targets
 
     try:
-        return ReachSource(Targets(wanted.names, config.targets(wanted)), wanted.every_s)
+        found = Targets(wanted.names, config.targets(wanted))
+        return ReachSource(found, wanted.every_s, after=after)
     except ValueError as error:
         raise ConfigError(f"reach.names: {error}") from error
 
@@ -306,6 +436,11 @@ def _endpoint(settings: Config) -> Endpoint:
     tls = Tls(broker.ca_file, broker.cert_file, broker.key_file) if broker.tls else None
     port = broker.port or (TLS_PORT if broker.tls else PORT)
     return Endpoint(broker.host, port, settings.router, config.password(settings), tls)
+
+
+def _credentials(settings: Config, endpoint: Endpoint) -> Credentials:
+    """Kept on flash where the operator allows that, else in RAM beside the spool."""
+    return Credentials(endpoint, settings.spool.persist_dir or settings.spool.directory)
 
 
 def _publisher(

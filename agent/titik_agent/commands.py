@@ -73,11 +73,12 @@ def once(file: str | None, router: str | None, broker: str | None) -> None:
 @titik_agent.command(name="check")
 @_options
 @click.option("--config-only", is_flag=True, help="Read the settings, and try nothing else.")
+@click.option("--beside", is_flag=True, help="Beside the agent that runs: all but its login.")
 def check_command(
-    file: str | None, router: str | None, broker: str | None, config_only: bool
+    file: str | None, router: str | None, broker: str | None, config_only: bool, beside: bool
 ) -> None:
     """Try every step from the radio to the collector's ack; a remedy where one fails."""
-    sys.exit(0 if assemble.check_all(file, router, broker, config_only) else 1)
+    sys.exit(0 if assemble.check_all(file, router, broker, config_only, beside) else 1)
 
 
 @titik_agent.command()

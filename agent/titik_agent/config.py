@@ -104,6 +104,7 @@ class Config(Value):
     interval_s: int = 30  # seconds between samples
     clock: Literal["auto", "trusted"] = "auto"  # trusted: believe the clock without a sign of NTP
     watchdog: str | None = None  # procd's name of this service, which hears that the agent lives
+    upgrade_dir: Path | None = None  # of the helper that upgrades this agent from the router's feed
     state_file: Path | None = None  # for the router's own page (LuCI): what the agent does now
     broker: Broker = field(default_factory=Broker)  # where reports go
     spool: Spool = field(default_factory=Spool)  # what is kept until it is committed

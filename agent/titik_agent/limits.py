@@ -5,6 +5,7 @@ Rule: what is above is cut, refused or forgotten. How much at a time stands wher
 
 # Bytes read of a file.
 MAX_SMALL_FILE = 4096  # a password, resolv.conf, what the probe or an earlier agent left
+MAX_WISH_FILE = 8192  # settings of a city, and what became of them
 MAX_SYSFS_FILE = 256
 MAX_PPPOE_FILE = 64 * 64  # 64 sessions
 MAX_SINCE_FILE = 64 * 1024
@@ -19,6 +20,8 @@ MAX_NETLINK_ANSWER = 1 << 20  # 10,000 routes; the default ones of a table come 
 # Above the 1 MiB that ubusd itself relays (some 1500 clients of one BSS), and little enough for a
 # router with 64 MB.
 MAX_UBUS_MESSAGE = 4 << 20
+MAX_LOG_TAIL = 6144  # of the log's end, which is kept for a city that asks
+MAX_CHECK_OUTPUT = 32 * 1024  # that `titik-agent check` prints; it is some 3 KiB
 
 # Entries of one answer.
 MAX_STATIONS = 8192  # of a BSS; 802.11 numbers 2007
@@ -56,4 +59,6 @@ MAX_DNS_NAME = 253  # characters
 MAX_PHY_NAME = 60  # characters, so that its band fits into a label with it
 MAX_DEVICES = 1 << 16
 MAX_SHOWN = 120  # characters of a section in `titik-agent check`
+MAX_LOOKED = 240  # characters of a line that a router answers with
+MAX_SEARCHED = 16 * MAX_LOOKED  # of one, for what is to be hidden: takes the square, and shortens
 MAX_REASON = 200  # characters of a reason in the state file

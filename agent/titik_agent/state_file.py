@@ -13,9 +13,9 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from titik_agent import shared_files
 from titik_agent.broker_link.collectors import Collectors
@@ -27,6 +27,9 @@ from titik_agent.sampling.source import Source
 from titik_agent.spool.spool import Spool
 from titik_wire import __version__
 from titik_wire.messages import Sample
+
+if TYPE_CHECKING:
+    from titik_wire.fleet_messages import Running
 
 log = logging.getLogger(__name__)
 
@@ -44,24 +47,24 @@ class StateWriter:
         where: str,
         clock: Clock,
         spool: Spool,
-        sources: Sequence[Source],
         sampler: Sampler,
         connector: Connector,
         collectors: Collectors,
         router: str,
         interval_s: int,
+        running: Callable[[], "Running | None"] = lambda: None,
     ) -> None:
-        """`where`: the broker's address."""
+        """`where`: the broker's address. `running`: what became of the city's wishes, if any."""
         self._path = path
         self._where = where
         self._clock = clock
         self._spool = spool
-        self._sources = sources
         self._sampler = sampler
         self._connector = connector
         self._collectors = collectors
         self._router = router
         self._interval_s = interval_s
+        self._running = running
         self._lock = threading.Lock()
         self._written: object = None  # what the connection was like in the file
         self._fails = False
@@ -104,6 +107,7 @@ class StateWriter:
             connector.next_try_at,
             len(self._collectors.online),
             self._spool.settled_at,
+            self._running(),
         )
 
     def _present(self) -> Mapping[str, Any]:
@@ -114,6 +118,8 @@ class StateWriter:
 
         uptime_ms, spool, connector = self._clock.uptime_ms(), self._spool, self._connector
         is_waiting = not connector.is_connected
+        running = self._running()
+        in_force = None if running is None else running.in_force
         present = {
             "v": FORMAT,
             "router": self._router,
@@ -121,7 +127,8 @@ class StateWriter:
             "python": sys.version.split()[0],
             "uptime_ms": uptime_ms,
             "clock": self._clock.quality(),
-            "interval_s": self._interval_s,
+            "interval_s": self._interval_s if in_force is None else in_force.interval_s,
+            "settings": None if running is None else _settings(running),
             "broker": {
                 "where": self._where,
                 "connected": connector.is_connected,
@@ -147,7 +154,7 @@ class StateWriter:
         failing = self._sampler.failing
         return {
             "sources": [
-                {"name": one.name, **_source(one, sample, failing)} for one in self._sources
+                {"name": one.name, **_source(one, sample, failing)} for one in self._sampler.sources
             ],
             "sample": sample
             and {
@@ -163,6 +170,20 @@ class StateWriter:
                 ][:MAX_WAYS],
             },
         }
+
+
+def _settings(running: "Running") -> Mapping[str, Any] | None:
+    """What became of the city's settings; None: it has none for this router."""
+    found = running.settings
+    return (
+        None
+        if found is None
+        else {
+            "revision": found.revision,
+            "state": found.state,
+            "reason": _reason(found.reason),
+        }
+    )
 
 
 def _source(

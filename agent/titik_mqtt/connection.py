@@ -93,7 +93,9 @@ class Connection:
         self._tick_s = DEADLINE_TICK_S
         self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._delivering = False
-        self._needed: dict[int, int] = {}  # of a SUBSCRIBE the first so many topics, by its id
+        self.declined: tuple[str, ...] = ()  # optional topics that the broker does not offer
+        # Of a SUBSCRIBE, by its id: how many topics are needed, and the optional ones behind them.
+        self._asked: dict[int, tuple[int, Sequence[str]]] = {}
         self._down: LinkDown | None = None
 
     def open(self) -> None:
@@ -135,7 +137,7 @@ class Connection:
         self._check_connected()
         wanted = paho_client.wanted((*topics, *optional), qos)
         _, mid = self._drive(self._client.subscribe, wanted)
-        self._needed[mid] = len(topics)
+        self._asked[mid] = len(topics), optional
 
     def unsubscribe(self, topic: str, then: Callable[[], None]) -> None:
         """Ask for no more; `then` is called, as an event, when the broker has answered."""
@@ -337,8 +339,12 @@ class Connection:
         self._waiting.append((self._to.published, (mid, self._refusal((code,)))))
 
     def _on_subscribe(self, _: Any, __: object, mid: int, codes: Any, *___: Any) -> None:
-        needed = codes[: self._needed.pop(mid, len(codes))]
-        refused = self._refusal([paho_client.code_of(code) for code in needed])
+        needed, optional = self._asked.pop(mid, (len(codes), ()))
+        numbers = [paho_client.code_of(code) for code in codes]
+        refused = self._refusal(numbers[:needed])
+        if optional:
+            answers = zip(optional, numbers[needed:], strict=False)
+            self.declined = tuple([one for one, code in answers if code >= failures.FAILURE])
         self._waiting.append((self._to.subscribed, (refused,)))
 
     def _on_message(self, _: Any, __: object, message: Any) -> None:

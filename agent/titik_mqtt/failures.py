@@ -21,6 +21,10 @@ class LinkDown(Exception):
         self.slow = slow
 
 
+class Redial(LinkDown):
+    """We ended the connection ourselves, to begin another one soon; nothing has failed."""
+
+
 class Remedies:
     """What to check when something fails; empty: the text ends without advice.
 

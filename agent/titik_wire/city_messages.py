@@ -8,6 +8,7 @@ Rule: the agent's process never imports this.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from titik_wire.fleet_messages import FleetMessage
 from titik_wire.kinds import (
     Bps,
     Count,
@@ -116,4 +117,4 @@ class AlertNow:
     value: Annotated[float, Real(-1e15, 1e15)] | None = None  # of a rule with a figure: at fire
 
 
-Message = RouterMessage | Now | Rollup | AlertNow
+Message = RouterMessage | FleetMessage | Now | Rollup | AlertNow

@@ -6,7 +6,8 @@ Rule: unknown fields are ignored, so that a later writer may add some.
 
 Strategy: each dataclass is compiled once, at import, into a list of its fields. Each field has a
 function that reads one JSON value and one that writes it. Both check the limits in `kinds`. What
-collectors publish of the city is imported and compiled when it is first used: routers never do.
+collectors publish of the city, and what they wish of routers, is imported and compiled when it is
+first used: most routers never do.
 """
 
 import json
@@ -73,7 +74,7 @@ def decode(topic: str, payload: bytes) -> "Message":
     _check_version(plain)
     if address.kind == "ack":
         plain["router"] = address.name
-    cls = _MESSAGES.get(address.kind) or _of_the_city(address.kind)
+    cls = _MESSAGES.get(address.kind) or _later(address.kind)
     read, _ = _OBJECTS.get(cls) or _compiled(cls)
     message = cast("Message", read(plain, ""))
     _check_address(message, address)
@@ -92,6 +93,15 @@ def identity(payload: bytes) -> tuple[str, int, int] | None:
     except WireError:
         return None
     return run, first, seq
+
+
+def revision(payload: bytes) -> int | None:
+    """The revision of a wish that `decode` refused, if it alone can be read."""
+    try:
+        found: int = _SEQ[0](_parse(payload).get("revision"), "revision")
+    except WireError:
+        return None
+    return found
 
 
 def _parse(payload: bytes) -> dict[str, Any]:
@@ -437,10 +447,25 @@ _MESSAGES: Final[dict[str, type[Any]]] = {
 _OBJECTS: Final[dict[type[Any], Codec]] = {cls: _object(cls) for cls in set(_MESSAGES.values())}
 
 
-def _of_the_city(kind: str) -> type[Any]:
-    from titik_wire.city_messages import AlertNow, Now, Rollup
+def _later(kind: str) -> type[Any]:
+    if kind in ("now", "rollup", "alert"):
+        from titik_wire.city_messages import AlertNow, Now, Rollup
 
-    _MESSAGES.update(now=Now, rollup=Rollup, alert=AlertNow)
+        _MESSAGES.update(now=Now, rollup=Rollup, alert=AlertNow)
+    else:
+        from titik_wire.fleet_messages import (
+            Question,
+            RouterCertificate,
+            RouterReply,
+            RouterSettings,
+            RouterUpgrade,
+            Running,
+        )
+
+        _MESSAGES.update(
+            settings=RouterSettings, certificate=RouterCertificate, upgrade=RouterUpgrade
+        )
+        _MESSAGES.update(request=Question, running=Running, answer=RouterReply)
     return _MESSAGES[kind]
 
 

@@ -21,6 +21,8 @@ MAX_TOKEN = 200
 MAX_TITLE = 300  # of an alert: a name for people, and what is wrong there
 MAX_SSID = 32
 MAX_IFNAME = 15  # Linux has no longer ones
+MAX_TARGET = 261  # a DNS name and a port
+MAX_DER = 2048  # a certificate or key in base64; ours have some 700
 
 # What a message lists. A router with thousands of runs cannot outgrow a packet.
 MAX_RUNS = 32  # in a sample's `spool` or an ack
@@ -31,3 +33,7 @@ MAX_NETS = 32
 MAX_PAST = 64  # counters that ended
 MAX_FAILED = 16  # sources that could not be read
 MAX_DAY_STARTS = 4
+MAX_REMOTE_TARGETS = 4  # that `reach` asks at a city's wish
+MAX_AUTHORITIES = 3
+MAX_CHECKS = 40  # lines of `titik-agent check`
+MAX_LOG_LINES = 50

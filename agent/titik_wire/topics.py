@@ -12,7 +12,10 @@ from titik_wire.kinds import SLUG
 from titik_wire.value import Value
 
 PREFIX: Final = "titik/v1"
-Kind = Literal["status", "sample", "backlog", "ack", "collector", "now", "rollup", "alert"]
+Kind = Literal[
+    "status", "sample", "backlog", "ack", "settings", "certificate", "upgrade", "request",
+    "running", "answer", "collector", "now", "rollup", "alert",
+]  # fmt: skip
 
 PACKED: Final[tuple[Kind, ...]] = ("sample", "backlog")  # what may come packed
 
@@ -20,6 +23,12 @@ ALL_SAMPLES: Final = f"{PREFIX}/router/+/sample"
 ALL_BACKLOGS: Final = f"{PREFIX}/router/+/backlog"
 ALL_STATUSES: Final = f"{PREFIX}/router/+/status"
 ALL_ACKS: Final = f"{PREFIX}/router/+/ack"
+ALL_SETTINGS: Final = f"{PREFIX}/router/+/settings"
+ALL_CERTIFICATES: Final = f"{PREFIX}/router/+/certificate"
+ALL_UPGRADES: Final = f"{PREFIX}/router/+/upgrade"
+ALL_REQUESTS: Final = f"{PREFIX}/router/+/request"
+ALL_RUNNING: Final = f"{PREFIX}/router/+/running"
+ALL_ANSWERS: Final = f"{PREFIX}/router/+/answer"
 ALL_COLLECTORS: Final = f"{PREFIX}/collector/+/status"
 ALL_NOW: Final = f"{PREFIX}/now/#"
 ALL_ROLLUPS: Final = f"{PREFIX}/rollup/#"
@@ -37,6 +46,11 @@ COMMAND_ANSWERS: Final = f"{COMMANDS}/response"
 # What every client id begins with. Brokers that insist on it keep engineers' tools, which choose
 # their ids, from taking over the session of a router or collector: names have no colon.
 CLIENT_ID = "titik:"
+
+
+def own(router: str) -> str:
+    """Each of a router's topics."""
+    return f"{PREFIX}/router/{router}/+"
 
 
 def status(router: str) -> str:
@@ -60,8 +74,33 @@ def ack(router: str) -> str:
 
 
 def settings(router: str) -> str:
-    """What the city wishes of a router; nothing publishes it yet."""
+    """What the city wishes a router to run with, retained."""
     return f"{PREFIX}/router/{router}/settings"
+
+
+def certificate(router: str) -> str:
+    """A router's certificate and its authorities, retained until it uses them."""
+    return f"{PREFIX}/router/{router}/certificate"
+
+
+def upgrade(router: str) -> str:
+    """The version that a router is to run, retained until it does."""
+    return f"{PREFIX}/router/{router}/upgrade"
+
+
+def request(router: str) -> str:
+    """A question to a router, for now alone."""
+    return f"{PREFIX}/router/{router}/request"
+
+
+def running(router: str) -> str:
+    """What a router made of the wishes, retained."""
+    return f"{PREFIX}/router/{router}/running"
+
+
+def answer(router: str) -> str:
+    """What a router answers to a question."""
+    return f"{PREFIX}/router/{router}/answer"
 
 
 def collector(name: str) -> str:
@@ -108,6 +147,10 @@ class Address(Value):
 
 _PATTERNS: Final = (
     re.compile(rf"{PREFIX}/router/(?P<name>{SLUG})/(?P<kind>status|sample|backlog|ack)"),
+    re.compile(
+        rf"{PREFIX}/router/(?P<name>{SLUG})"
+        r"/(?P<kind>settings|certificate|upgrade|request|running|answer)"
+    ),
     re.compile(rf"{PREFIX}/(?P<kind>collector)/(?P<name>{SLUG})/(?:status|beat)"),
     re.compile(rf"{PREFIX}/(?P<kind>now)/(?P<scope>router|site)/(?P<name>{SLUG})"),
     re.compile(rf"{PREFIX}/(?P<kind>now)/(?P<scope>city)"),

@@ -8,6 +8,8 @@ the first ones: half as many again.)
 Rule: only a connection that held for a while makes the period small again. Otherwise two clients
 that evict each other would be met at full speed for ever, and so would a broker that accepts and
 drops.
+Rule: whoever ends a good connection to begin another waits for a first period. More than a few in
+a row count as failures.
 """
 
 from titik_agent.chance import Chance
@@ -17,6 +19,7 @@ from titik_agent.chance import Chance
 FIRST_S = 40.0
 CAP_S = 150.0  # two attempts are at most two periods apart: 300 s
 STABLE_S = 60.0  # a connection younger than this has proved nothing
+REDIALS = 3  # that we may want one after the other: an authority that is new, in force and alone
 # What only a person can correct (a wrong password, a name used twice) is tried this rarely. But a
 # refused login is at first tried as soon as a broker that is gone: perhaps somebody is mending it.
 SLOW_S = (150.0, 300.0)
@@ -35,6 +38,7 @@ class Backoff:
         self._period_s = 0.0  # of the last attempt, 0 before any
         self._period_end = 0.0
         self._connected_at: float | None = None
+        self._redials = 0  # since a connection was stable
 
     def at_start(self, uptime_s: float, now: float) -> float:
         """Seconds before the first connection of this run."""
@@ -56,6 +60,17 @@ class Backoff:
         if slow and (was_in or self._period_s >= self._cap_s):
             return self._rand.uniform(*SLOW_S)
         return self._wait_s(now)
+
+    def redialled(self, now: float) -> float:
+        """Seconds to wait where we ended the connection to begin another one.
+
+        More than a few in a row count as failures: a broker that asks for it again and again is met
+        ever more rarely.
+        """
+        self._redials = 1 if self.stable(now) else self._redials + 1
+        if self._redials <= REDIALS:
+            self._period_s = 0.0
+        return self.failed(now)
 
     def _wait_s(self, now: float) -> float:
         """Seconds until a random moment of the next period."""

@@ -28,6 +28,7 @@ class ConnectionLife:
         where: str,
     ) -> None:
         """`about`: who we are; its state and connection are filled in. See `Publisher`."""
+        self.optional: tuple[str, ...] = ()  # topics that a broker may not offer
         self.is_known = False  # this is the city's broker: it has a collector's status
         self.is_stopping = False
         self.subscribe_at = math.inf  # again, because the broker refused it
@@ -79,7 +80,7 @@ class ConnectionLife:
     def _subscribe(self, link: OpenLink) -> None:
         """The ack first: what it covers need not be sent when a collector shows up."""
         self.subscribe_at = math.inf
-        link.subscribe((self._ack_topic, topics.ALL_COLLECTORS))
+        link.subscribe((self._ack_topic, topics.ALL_COLLECTORS), self.optional)
 
     def subscribed(self, refused: str | None) -> None:
         """Without the ack nothing leaves the spool, but the present can still be shown."""

@@ -22,7 +22,7 @@ from titik_agent.broker_link.backoff import Backoff
 from titik_agent.broker_link.link import Link
 from titik_agent.broker_link.publisher import Publisher
 from titik_mqtt.connection import Events, Will
-from titik_mqtt.failures import LinkDown
+from titik_mqtt.failures import LinkDown, Redial
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ class Connector:
         self.since = monotonic()  # when it was connected, or lost
         self.trouble: str | None = None  # why the last connection ended, or could not be made
         self.changed: Callable[[], None] = lambda: None  # called after a change, and a message
+        # Why a connection ended or could not be made, and whether the broker had accepted it.
+        self.failed: Callable[[LinkDown, bool], None] = lambda _down, _was_connected: None
         self._publisher = publisher
         self._life = publisher.life
         self.subscribed = publisher.life.subscribed
@@ -262,6 +264,10 @@ class Connector:
         self.since = now if was_connected else self.since
         self.trouble = down.reason
         self._publisher.disconnected()
+        self.failed(down, was_connected)
+        if isinstance(down, Redial):
+            self._redial(down, now)
+            return
         if self._backoff.stable(now):
             self._logged = ""
             self._short_lives = 0
@@ -270,6 +276,13 @@ class Connector:
         wait_s = self._backoff.failed(now, down.slow)
         self._dial_at = now + wait_s
         self._log_trouble(down, was_connected, wait_s)
+
+    def _redial(self, down: Redial, now: float) -> None:
+        self._logged = ""
+        self._short_lives = 0
+        wait_s = self._backoff.redialled(now)
+        self._dial_at = now + wait_s
+        log.info("connecting again reason=%s next_try_s=%d", down.reason, wait_s)
 
     def _log_trouble(self, down: LinkDown, was_connected: bool, wait_s: float) -> None:
         new = down.reason != self._logged

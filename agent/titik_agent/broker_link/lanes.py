@@ -37,17 +37,28 @@ class OpenLink(Protocol):
 
     def publish(self, topic: str, payload: bytes, retain: bool) -> int: ...
 
-    def subscribe(self, topics: Sequence[str]) -> None: ...
+    def subscribe(self, topics: Sequence[str], optional: Sequence[str] = ()) -> None: ...
 
 
 class Lane:
-    """One topic; `reserve` is what it leaves to the others of the connection's room."""
+    """One topic; `reserve` is what it leaves to the others of the connection's room.
 
-    def __init__(self, topic: str, window: int, reserve: int, retain: bool = True) -> None:
+    `is_optional`: an older broker refuses it, which is nobody's to mend.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        window: int,
+        reserve: int,
+        retain: bool = True,
+        is_optional: bool = False,
+    ) -> None:
         self.topic = topic
         self.window = window
         self.reserve = reserve
         self.retain = retain
+        self.is_optional = is_optional
         # By message id: when it was published, and the record's key; a status has none.
         self.in_flight: dict[int, tuple[float, Key | None]] = {}
         self.is_refused = False
@@ -62,7 +73,9 @@ class Lanes:
         self.status = Lane(topics.status(router), pace.live_window, 0)
         self.sample = Lane(topics.sample(router), pace.live_window, 1)
         self.backlog = Lane(topics.backlog(router), pace.window, RESERVE, retain=False)
-        self._lanes = self.status, self.sample, self.backlog
+        self.running = Lane(topics.running(router), 1, 1, is_optional=True)
+        self.answer = Lane(topics.answer(router), 1, RESERVE, False, is_optional=True)
+        self._lanes = self.status, self.sample, self.backlog, self.running, self.answer
         self.refused_s = pace.refused_s
         self._puback_s = pace.puback_s
 
@@ -99,9 +112,11 @@ class Lanes:
             return None
         if refused is not None:
             lane.closed_until = now + self.refused_s
-            if not lane.is_refused:
+            if lane.is_optional:
+                log.debug("not offered topic=%s reason=%s", lane.topic, refused)
+            elif not lane.is_refused:
                 log.warning("publish refused topic=%s reason=%s", lane.topic, refused)
-        elif lane.is_refused:
+        elif lane.is_refused and not lane.is_optional:
             log.info("publish accepted again topic=%s", lane.topic)
         lane.is_refused = refused is not None
         return lane.in_flight.pop(mid)[1]

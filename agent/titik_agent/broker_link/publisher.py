@@ -15,6 +15,7 @@ from titik_agent.broker_link.collectors import Collectors
 from titik_agent.broker_link.connection_life import ConnectionLife
 from titik_agent.broker_link.lanes import Lane, Lanes, OpenLink, Pace
 from titik_agent.broker_link.unacked import Unacked
+from titik_agent.broker_link.wish_lane import WishLane
 from titik_agent.spool.spool import Key, Spool
 from titik_wire import packed
 from titik_wire.messages import Status
@@ -46,10 +47,14 @@ class Publisher:
         self.life = ConnectionLife(about, self.lanes, monotonic, announce, where)
         self.unacked = Unacked(spool, pace)
         self.collectors = Collectors(self.life, self.unacked, monotonic)
+        self.compress = compress
+        self.wishes = WishLane(
+            about, self.lanes, lambda: self._newest_live, lambda: bool(self.collectors.online)
+        )
+        self.first_ack: Callable[[], None] | None = None  # called once, when a sample has its ack
         self._about = about
         self._spool = spool
         self._monotonic = monotonic
-        self._compress = compress
         self._unsent: deque[Key] = deque()  # oldest first
         self._again: deque[Key] = deque()  # what was acknowledged, and a collector lacks
         self._newest_live = 0  # highest seq of this run that was published on `sample`
@@ -57,6 +62,9 @@ class Publisher:
 
     def connected(self, link: OpenLink) -> None:
         """The broker accepted us: report that, listen, then send the newest and the rest."""
+        # Asked for only by who can handle them.
+        self.life.optional = () if self.wishes.load is None else self.wishes.topics
+        self.wishes.connected()
         self.life.connected(link)
         self.step()
 
@@ -73,6 +81,7 @@ class Publisher:
             self.unacked.take_missed(now)
             self._look()
         self._send_backlog(now)
+        self.wishes.step(now)
 
     def _look(self) -> None:
         """See what the spool holds now: appended, merged, settled or dropped since."""
@@ -107,21 +116,33 @@ class Publisher:
             self.lanes.publish(lane, payload, key, now)
 
     def _packs(self) -> bool:
-        return self.collectors.take_packed if self._compress is None else self._compress
+        return self.collectors.take_packed if self.compress is None else self.compress
 
     def published(self, mid: int, refused: str | None) -> None:
         """The broker took a message or refused it. Both wait for the collector's ack."""
         now = self._monotonic()
+        self.wishes.published(mid, refused)
         key = self.lanes.answered(mid, refused, now)
         if key is not None:
             self.unacked.add(key, now)
+        self.wishes.step(now)
         if not self.life.is_stopping:
             self._send_newest(now)
         self._send_backlog(now)
 
     def received(self, topic: str, payload: bytes) -> None:
         """A message of a collector, which may want the backlog now."""
+        if topic in self.wishes.topics:
+            self.wishes.received(topic, payload, self._monotonic())
+            return
         self.collectors.received(topic, payload)
+        acked = self.unacked.acked.get(self._about.run)
+        if acked is not None:
+            newest = max([acked.upto, *[last for _, last in acked.also]])
+            if newest and self.first_ack is not None:
+                self.first_ack()
+                self.first_ack = None
+            self.wishes.acked(newest, self._monotonic())
         if self._spool.is_asked:
             self._look()
         self._send_backlog(self._monotonic())
@@ -139,6 +160,7 @@ class Publisher:
         self._unsent.clear()
         self._again.clear()
         self.collectors.disconnected()
+        self.wishes.disconnected()
 
     def _resend_at(self) -> float:
         """When the oldest record counts as missed."""
@@ -157,7 +179,7 @@ class Publisher:
         waits_for_puback = bool(self.lanes.in_flight())
         look_at = self._stepped_at + (SOON_S if waits_for_puback else IDLE_S)
         # To subscribe again is due where the broker refused it.
-        due = [look_at, self._resend_at(), self.life.subscribe_at]
+        due = [look_at, self._resend_at(), self.life.subscribe_at, self.wishes.due_at()]
         if self._unsent or self._again:  # a topic is closed after the broker refused it
             closed = (self.lanes.sample.closed_until, self.lanes.backlog.closed_until)
             due += [until for until in closed if until > self._stepped_at]

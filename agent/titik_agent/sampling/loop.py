@@ -60,9 +60,10 @@ class Loop:
 
     def wake(self) -> None:
         """End the wait; from any thread, and from a signal's handler."""
-        if self._bell is not None:
+        bell = self._bell
+        if bell is not None:
             with suppress(BlockingIOError):  # it rings already
-                os.write(self._bell[1], b"\0")
+                os.write(bell[1], b"\0")
 
     def turn(self, wait_s: float) -> None:
         """Wait, hear what changed, and take a sample if one is due."""
@@ -84,5 +85,8 @@ class Loop:
             poll.register(fd, select.POLLIN)
         if self._bell is not None:
             poll.register(self._bell[0], select.POLLIN)
-        ready = {owners.get(fd) for fd, _ in poll.poll(wait_s * 1000)}
+        found = [fd for fd, _ in poll.poll(wait_s * 1000)]
+        if self._bell is not None and self._bell[0] in found:
+            os.read(self._bell[0], 4096)
+        ready = {owners.get(fd) for fd in found}
         return [source for source in self._events if source in ready]

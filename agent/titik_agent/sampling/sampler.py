@@ -63,11 +63,11 @@ class Sampler:
         self.run = run
         self.seq = 0  # of the newest sample
         self.newest: Sample | None = None
+        self.sources = sources  # replaced whole, by any thread
         self.failing: Mapping[str, str] = {}  # which sources, and why; never changed in place
         self._router = router
         self._clock = clock
         self._spool = spool
-        self._sources = sources
         self._open_runs = open_runs
         self._rss_bytes = rss_bytes or _own_rss
         self._store = store
@@ -103,7 +103,7 @@ class Sampler:
     def _read(self) -> tuple[dict[str, Any], list[str]]:
         sections: dict[str, Any] = {}
         failed: list[str] = []
-        for source in self._sources:
+        for source in self.sources:
             try:
                 sections[source.field] = source.read()
             except SourceError as error:
@@ -197,7 +197,7 @@ class Sampler:
             lost=self._spool.lost,
             corrupt=self._spool.corrupt,
             failed=tuple(failed[:MAX_FAILED]),
-            saturated=any(getattr(source, "saturated", False) for source in self._sources),
+            saturated=any(getattr(source, "saturated", False) for source in self.sources),
         )
 
     def _log_failed(self, name: str, reason: str) -> None:

@@ -81,9 +81,11 @@ class ReachSource:
         every_s: float,
         timeout_s: float = 3.0,
         *,
+        after: "ReachSource | None" = None,
         servers: Callable[[], tuple[tuple[str, int], ...]] = system_servers,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`after`: one of this run with other targets, whose counts go on here."""
         self._wanted = {host for host, _ in targets.hosts if not dns.is_address(host)}
         hosts = (host for host, _ in targets.hosts if host in self._wanted)
         self._names = tuple(dict.fromkeys((*targets.names, *hosts)))
@@ -96,6 +98,9 @@ class ReachSource:
         self._monotonic = monotonic
         self._addresses: dict[str, str] = {}  # last known, so that TCP outlives a dead resolver
         self._attempts = self._answered = self._dns_failures = self._tcp_failures = 0
+        if after is not None:
+            self._attempts, self._answered = after._attempts, after._answered
+            self._dns_failures, self._tcp_failures = after._dns_failures, after._tcp_failures
         self._reached = True
         # The one thing both threads touch, replaced whole: when the last round ended, its result.
         self._last: tuple[float, Reach] | None = None

@@ -1,13 +1,15 @@
 """What was acknowledged and is still on disk, and what of it the collector lacks.
 
 Rule: in memory are the ranges of each segment's records, and the records that are to be sent again:
-those of one segment at a time.
+those of one segment at a time. Ranges are packed, because objects take several times as much.
 Rule: a segment is looked into at most MAX_ASKED times an hour, whatever a collector lacks.
 Rule: what an ack covers is not lacked, whatever the ack says.
 """
 
 import logging
+import struct
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from titik_agent.limits import ASKED_S, MAX_ASKED
 from titik_agent.spool.record import Key
@@ -16,6 +18,9 @@ from titik_wire.messages import Ack, AckedRun, Span
 
 log = logging.getLogger(__name__)
 
+_RANGE: Final = struct.Struct(">8sQQ")  # run, first and last seq
+_Ranges = dict[str, list[Span]]  # by run
+
 
 class KeptRecords:
     """The ranges of every record on disk, acknowledged or not, by segment and run."""
@@ -23,7 +28,7 @@ class KeptRecords:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self.again: dict[Key, bytes] = {}  # acknowledged records that are to be sent now
-        self._spans: dict[int, dict[str, list[Span]]] = {}
+        self._ranges: dict[int, bytes] = {}  # of each segment
         # How often something of a segment was to be sent again, and when it last was.
         self._asked: dict[int, tuple[int, float]] = {}
         self._lacks: dict[str, list[Span]] = {}
@@ -31,27 +36,31 @@ class KeptRecords:
 
     def wrote(self, number: int, key: Key) -> None:
         """A segment has a whole record more."""
-        spans = self._spans.setdefault(number, {}).setdefault(key.run, [])
+        ranges = self._of(number)
+        spans = ranges.setdefault(key.run, [])
         if spans and key.first_seq == spans[-1][1] + 1:  # as samples in order do
             spans[-1] = (spans[-1][0], key.seq)
         else:
             spans[:] = joined([*spans, (key.first_seq, key.seq)])
+        self._ranges[number] = _packed(ranges)
 
     def lost(self, key: Key) -> None:
         """These seqs were given up, so that no stretch may reach over them."""
         self.again.pop(key, None)
-        for runs in self._spans.values():
-            if key.run in runs:
-                runs[key.run] = without(runs[key.run], key.first_seq, key.seq)
+        for number in self._ranges:
+            ranges = self._of(number)
+            if key.run in ranges:
+                ranges[key.run] = without(ranges[key.run], key.first_seq, key.seq)
+                self._ranges[number] = _packed(ranges)
 
     def deleted(self, number: int) -> None:
         """A segment is gone."""
-        self._spans.pop(number, None)
+        self._ranges.pop(number, None)
         self._asked.pop(number, None)
 
     def segments(self) -> set[int]:
         """Those with a whole record."""
-        return set(self._spans)
+        return set(self._ranges)
 
     @property
     def is_asked(self) -> bool:
@@ -60,11 +69,7 @@ class KeptRecords:
 
     def stretches(self) -> dict[str, Span]:
         """Of each run the newest stretch without a hole."""
-        found: dict[str, list[Span]] = {}
-        for runs in self._spans.values():
-            for run, spans in runs.items():
-                found.setdefault(run, []).extend(spans)
-        whole = ((run, joined(spans)) for run, spans in found.items())
+        whole = ((run, joined(spans)) for run, spans in _unpacked(*self._ranges.values()).items())
         return {run: spans[-1] for run, spans in whole if spans}
 
     def heed(self, ack: Ack) -> None:
@@ -92,7 +97,7 @@ class KeptRecords:
         if self.again or not self._lacks:
             return
         now = self._monotonic()
-        for number in sorted(self._spans):
+        for number in sorted(self._ranges):
             asked, at = self._asked.get(number, (0, now))
             if now - at >= ASKED_S:
                 asked = 0
@@ -105,11 +110,27 @@ class KeptRecords:
                 return
 
     def _may_have(self, number: int) -> bool:
-        runs = self._spans[number]
-        return any(overlap(runs.get(run, ()), spans) for run, spans in self._lacks.items())
+        ranges = self._of(number)
+        return any(overlap(ranges.get(run, ()), spans) for run, spans in self._lacks.items())
+
+    def _of(self, number: int) -> _Ranges:
+        return _unpacked(self._ranges.get(number, b""))
 
     def _is_lacked(self, key: Key) -> bool:
         return overlap([(key.first_seq, key.seq)], self._lacks.get(key.run, ()))
+
+
+def _packed(ranges: _Ranges) -> bytes:
+    return b"".join(
+        _RANGE.pack(bytes.fromhex(run), *span) for run, spans in ranges.items() for span in spans
+    )
+
+
+def _unpacked(*packed: bytes) -> _Ranges:
+    ranges: dict[bytes, list[Span]] = {}
+    for run, first, last in _RANGE.iter_unpack(b"".join(packed)):
+        ranges.setdefault(run, []).append((first, last))
+    return {run.hex(): spans for run, spans in ranges.items()}
 
 
 def _lacked(acked: AckedRun) -> list[Span]:

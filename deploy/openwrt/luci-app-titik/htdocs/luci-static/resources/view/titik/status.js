@@ -54,9 +54,8 @@ function read() {
 function isRunning(service) {
 	var instances = service.instances || {};
 
-	return Object.keys(instances).some(function(name) {
-		return instances[name].running === true;
-	});
+	/* The helper that upgrades is an instance too. */
+	return (instances.agent || {}).running === true;
 }
 
 function parsed(text) {
@@ -280,14 +279,35 @@ function source(one) {
 		: (one.state === 'none') ? _('not on this router') : _('not read yet') ]);
 }
 
+/* What the city set from its server counts over the settings of this router. */
+function fromServer(settings) {
+	var change = _('change %d').format(settings.revision);
+
+	switch (settings.state) {
+	case 'applied':
+		return [ mark('good', _('in use')), ' ', change ];
+	case 'trying':
+		return [ mark('doubt', _('on trial')), ' ', change ];
+	case 'refused':
+		return [ mark('bad', _('refused')), ' ', change, ' ', settings.reason || '' ];
+	default:
+		return [ mark('bad', _('taken back')), ' ', change, ' ', settings.reason || '' ];
+	}
+}
+
 function versions(found) {
-	return section(_('Agent'), [
+	var rows = [
 		row(_('Name'), [ found.state.router ]),
 		row(_('Version'), [ found.state.version ]),
 		row(_('Python'), [ found.state.python ]),
 		row(_('Clock'), [ (found.state.clock === 'ntp') ? _('set')
 			: mark('doubt', _('not known to be right; samples are placed in time later')) ])
-	]);
+	];
+
+	if (found.state.settings)
+		rows.push(row(_('Settings from the server'), fromServer(found.state.settings)));
+
+	return section(_('Agent'), rows);
 }
 
 function details(found) {

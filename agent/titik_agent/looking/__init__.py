@@ -1,0 +1,1 @@
+"""What a router answers when its city looks at it from a distance."""
