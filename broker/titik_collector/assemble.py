@@ -52,14 +52,21 @@ from titik_collector.timeline import server_clock
 from titik_collector.timeline.pruning import Pruning
 from titik_collector.timeline.server_clock import ServerClock
 from titik_collector.timeline.timekeeping import Timekeeping
+from titik_collector.wishes import asking, certificates, rollout_job
+from titik_collector.wishes.asking import Asking
+from titik_collector.wishes.certificates import Certificates
+from titik_collector.wishes.rollout_job import LastSeen, RolloutJob
+from titik_collector.wishes.wish_publishing import WishPublishing
 from titik_mqtt.endpoint import Endpoint
 from titik_mqtt.failures import LinkDown
+from titik_wire.fleet_messages import RouterReply
 from titik_wire.limits import MAX_DAY_STARTS
 
 log = logging.getLogger(__name__)
 
 BUSY_S = 0.002  # a job's budget while messages come; a pass of rollups may still take 0.3 s
 SETTLES_S = 30.0  # a start; a broker beside the collector answers in a second
+RIGHTS_S = 30.0  # after which a broker that was given rights is noticed
 RENEW_S = 10.0  # a third of how long a lease lasts
 NOBODY = DeskFacts()
 HOLD_S = 60.0  # sums wait so long for their routers; one that never ends to send delays no other
@@ -112,7 +119,7 @@ class Parts:
         self.ingest = Ingest(self.link, self.link, self.batches, now_ms)
         self.ingest.identity = lambda: self.takeover.identity
         self.outputs = Outputs(Topics(self.link), outputs)
-        self._make_jobs(config)
+        self._make_jobs(config, desk)
         self._make_alerts(config, desk)
         self.events = self._events() if outputs else None
         self.jobs, self.always = self._in_order()
@@ -120,7 +127,7 @@ class Parts:
         self.live.hears = False  # until the broker accepts us
         db.when_silent(self.silent)
 
-    def _make_jobs(self, config: Config) -> None:
+    def _make_jobs(self, config: Config, desk: Callable[[int], DeskFacts]) -> None:
         db, link, outputs, now_ms = self.db, self.link, self.outputs, self._now_ms
         own, calendar = config.collector, Calendar(config.city.timezone)
         self.report = SelfReport(
@@ -141,6 +148,22 @@ class Parts:
         )
         self.acks_again = OnDemand(self.ingest.acknowledge_all)
         self.discovery = Discovery(db, link, config)
+        self.broker_folder = config.broker.directory
+        self.wishes = WishPublishing(db, link, lambda: link.offers_wishes)
+        self.certificates = Certificates(
+            db, lambda: self.broker_folder, self.wishes.changed, now_ms
+        )
+        self.rollout = RolloutJob(
+            db,
+            lambda at_ms: desk(at_ms).rollout,
+            self.registry.routers,
+            self._last_seen,
+            self.wishes.changed,
+            now_ms,
+            lambda: bool(link.offers_wishes) and self.hearing.since_ms is not None,
+            config,
+            rollout_job.PATIENT,
+        )
         self.removed = OnDemand(lambda: removed_topics.clear(db, link, now_ms()))
         self.statuses_again = OnDemand(link.hear_statuses_again, self._is_connected)
         self.tick = Task(self._notice_silent, self.hearing.hears)
@@ -187,9 +210,20 @@ class Parts:
             config.alerts.on,
             self._is_settled,
         )
+        self.asking = Asking(
+            db,
+            self.link,
+            lambda at_ms: desk(at_ms).questions,
+            self.registry.router_id,
+            self._is_away,
+            lambda: bool(self.link.offers_wishes),
+            now_ms,
+            self._is_connected,
+        )
 
     def _in_order(self) -> tuple[Jobs, Jobs]:
         """The jobs in order, and those that run whether the store works or not."""
+        link = self.link
         jobs = (
             Slot(Task(self._renew), every_s=RENEW_S),
             Slot(self.timekeeping, every_s=1.0),  # looks at a witness for each router
@@ -197,8 +231,13 @@ class Parts:
             Slot(self.reload, every_s=2.0),
             Slot(self.discovery, every_s=0.1),  # a device goes before the figures of its site
             Slot(self.removed),
+            Slot(Task(link.ask_for_wishes_again, self._lacks_wishes), every_s=RIGHTS_S),
+            Slot(self.certificates, every_s=certificates.EVERY_S),
+            Slot(self.wishes, every_s=0.1),  # behind what clears those of removed routers
+            Slot(self.asking, every_s=asking.EVERY_S),
             Slot(self.statuses_again),
             Slot(self.tick, every_s=5.0),
+            Slot(self.rollout, every_s=rollout_job.EVERY_S),  # after presence
             Slot(self.now, every_s=0.2),
             *((Slot(self.events, every_s=15.0),) if self.events else ()),
             Slot(self.alerting, every_s=alerting.EVERY_S),  # after presence
@@ -233,6 +272,7 @@ class Parts:
         self.takeover.connected()
         self.acks_again.wanted = True
         self.discovery.begin()
+        self.wishes.begin()
         self.removed.wanted = True  # perhaps while the collector was not connected
         self.upkeep.begin()
         self.now.everything()
@@ -290,17 +330,27 @@ class Parts:
                 *(config.file, self.store_name, there),
             )
         self.pruning.keep(config.store)
+        self.asking.placed()
+        self.broker_folder = config.broker.directory
+        self.certificates.placed()
         self.presence.forget()
         self.live.place()
         self.now.everything()
         self.newest_again.moved()
         self.discovery.change(config)
         self.removed.wanted = True
+        ids = map(self.registry.router_id, changes.wished)
+        self.wishes.changed(one for one in ids if one is not None)
         self.server_facts.watch(_machine(config))
         self.facts.place(config)
         self.alerting.change(config)
+        self.rollout.change(config)
         # A router that was connected before it was added reports no second time that it is online.
         self.statuses_again.wanted |= bool(changes.added)
+
+    def replied(self, router_id: int, reply: RouterReply) -> None:
+        """A router answered a question."""
+        self.asking.replied(router_id, reply)
 
     # What jobs do and ask.
 
@@ -309,8 +359,16 @@ class Parts:
         with self.db.transaction():
             pass
 
+    def _is_away(self, router_id: int) -> bool:
+        """It is offline, or was never heard."""
+        known = self.presence.state(router_id)
+        return known.state == "offline" or not known.was_heard
+
     def _is_connected(self) -> bool:
         return self.link.connected
+
+    def _lacks_wishes(self) -> bool:
+        return self.link.offers_wishes is False
 
     def _is_settled(self) -> bool:
         """It is connected, or had the time to."""
@@ -323,6 +381,18 @@ class Parts:
         """Finished windows wait in the store for a broker."""
         city, is_whole = self.registry.city, self.upkeep.is_whole()
         return rollup_topics.report(self.db, city, self.outputs, self._now_ms(), is_whole)
+
+    def _last_seen(self, router_id: int, now_ms: int) -> LastSeen:
+        """Of one router."""
+        state, sample = self.presence.state(router_id), self.live.sample(router_id)
+        is_sure = state.state != "unknown" or not state.was_heard
+        is_known = is_sure and not self.presence.is_in_doubt(router_id, now_ms)
+        return LastSeen(
+            state.state == "online" if is_known else None,
+            *(state.version, state.model, state.firmware),
+            is_acked=sample is not None and sample.run == state.run,
+            heard_ms=max(state.heard_ms or 0, state.since_ms),
+        )
 
     def _scopes(self) -> Sequence[NamedScope]:
         """Whatever has windows."""

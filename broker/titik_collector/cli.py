@@ -40,6 +40,8 @@ COMMANDS = {
         "export.export_command",
         "Write rollups of these, or of everything, for other programs.",
     ),
+    "feed": ("feed.feed", "The feed that the city's routers install the agent from."),
+    "fleet": ("fleet.fleet", "How far the upgrade is: each wave, who failed, and why."),
     "history": (
         "history.history_command",
         "The past of a site, a router or the city, window by window.",

@@ -47,6 +47,10 @@ class Collector:
     def take_in(self, saved: Saved) -> None:
         """What a batch means for the present and for the time."""
         self.parts.report.stored()
+        self.parts.wishes.changed(saved.wishes)
+        self.parts.certificates.heard(router_id for router_id, _ in saved.running)
+        for router_id, reply in saved.replies:
+            self.parts.replied(router_id, reply)
         if saved.malformed:
             log.warning("malformed messages, their beginning is kept count=%d", saved.malformed)
         for router_id, arrived in saved.fresh:

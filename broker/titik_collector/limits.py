@@ -8,8 +8,9 @@ from titik_wire.instant import DAY_MS
 # The configuration, and what may be put into it.
 MAX_CONFIG = 8 << 20  # bytes, far above 10,000 routers; bounds what a wrong path can make us read
 MAX_SITES = 10_000
-MAX_TAGS = 20  # of a site
+MAX_TAGS = 20  # of a site, and of a router
 MAX_ROUTERS = 100_000
+MAX_SETTINGS = 10_000  # tables of them
 MAX_ENGINEERS = 1000
 MAX_ROUTES, MAX_ROUTED = 100, 1000  # who gets messages; and the names that one of them lists
 MAX_OUTSIDE = 5  # addresses that the server's line is tested with
@@ -43,6 +44,7 @@ MAX_BACKUPS = 14  # of the nights
 MAX_COMMANDS = 16_000  # bytes of those in one message, below MAX_PACKET
 # What a city's other brokers are sent: 1.5 kB of each certificate, of MAX_ROUTERS twice.
 MAX_TWINS, MAX_PARCEL, MAX_PARCELLED = 3, 300 << 20, 16 << 20  # brokers; bytes; of one file
+MAX_CANARIES = 100  # of an upgrade
 MAX_TWIN = 400  # characters of where one is
 
 # What is received.
@@ -64,6 +66,7 @@ MAX_STEP_MS = MAX_AHEAD_MS + MAX_BEHIND_MS  # a believed clock is set by at most
 
 # Rows that a router, or who has its key, can make.
 MAX_NEW_INTERFACES = 1000  # per router and hour; each makes a row that stays
+MAX_REVISION = 2**40  # of a wish, believed of a router; a change each ms takes 35 years to it
 MAX_OPEN_RUNS = 64  # per router; an ack lists MAX_RUNS of them
 # Far above what outages and reordering make of an honest run; each write looks at all of them.
 MAX_RANGES = 256
@@ -76,6 +79,8 @@ MAX_NOTES = 10_000_000  # of changed rows while a store is copied; below half a 
 # What is kept in memory.
 MAX_PAGES_KIB = 65536  # of the database; what a collector holds of a large store
 MAX_KNOWN_IDS = 100_000
+# Settings and report of each router, 0.8 kB each. All are asked for in turn: half would serve none.
+MAX_KNOWN_WISHES = 25_000
 MAX_HOURS, MAX_MIDNIGHTS = 8192, 512  # of the calendar: a day asks for the same few 1440 times
 MAX_KNOWN_RUNS = 40_000  # between batches: several for each of 10,000 routers
 MAX_KNOWN_INTERFACES = 100_000
@@ -120,6 +125,8 @@ MAX_SHOWN = 80  # characters of a wrong value
 MAX_STATE = 2048  # bytes of the collector's state; two problems of MAX_PROBLEM characters fit
 MAX_PROBLEM = 300  # characters of one in the collector's state
 MAX_FINDINGS = 100
+MAX_VERSION_LABELS = 30  # pairs of agent and firmware
+MAX_VERSIONS = 5  # of agents in a line, the most frequent
 MAX_ROWS = 60  # of a table unfolded, where no terminal says how many fit
 MAX_PROBLEMS = 200  # lines; `titik status --json` has all
 MAX_WINDOWS = 11_000  # of a history: a week of minutes, a year of hours
@@ -167,6 +174,7 @@ MAX_HAPPENED = 300  # events on a page; more are for a shorter time, or `titik e
 
 # What people enter about alerts.
 MAX_ACKS, MAX_REMARKS = 100, 200  # of one incident
+MAX_OPEN_QUESTIONS = 50  # to routers, that are asked and not over
 MAX_NOTE, MAX_REMARK = 300, 4000  # characters of a reason or a note, and of a remark
 MAX_GROUP_NAME = 200  # characters of a provider or a district
 MAX_SILENCES, MAX_SILENCE_DAYS = 500, 30  # what is longer is no silence but another rule

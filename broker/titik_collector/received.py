@@ -1,8 +1,9 @@
-"""A received sample, status or malformed message, ready to be stored; data."""
+"""A received message of a router, or a malformed one, ready to be stored; data."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from titik_wire.fleet_messages import RouterReply, Running
 from titik_wire.messages import Sample, Status
 
 
@@ -34,6 +35,32 @@ class StatusReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningReceived:
+    """What a router made of the city's wishes, off the wire."""
+
+    running: Running
+    arrived_ms: int
+
+    @property
+    def router(self) -> str:
+        """The name of the router that reports it."""
+        return self.running.router
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyReceived:
+    """What a router answered to a question, off the wire."""
+
+    reply: RouterReply
+    arrived_ms: int
+
+    @property
+    def router(self) -> str:
+        """The name of the router that was asked."""
+        return self.reply.router
+
+
+@dataclass(frozen=True, slots=True)
 class Malformed:
     """A message that broke the contract; `span` is run, first seq and seq if they can be read."""
 
@@ -46,4 +73,4 @@ class Malformed:
     later_version: bool = False
 
 
-Item = Arrived | StatusReceived | Malformed
+Item = Arrived | StatusReceived | RunningReceived | ReplyReceived | Malformed

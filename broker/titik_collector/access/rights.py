@@ -1,7 +1,7 @@
 """Who may publish, receive and subscribe to what: one table for each kind of user.
 
 Rule: what is not here is refused, in SUBACK and PUBACK too.
-Rule: a router's filters are literal, so that it holds at most three subscriptions.
+Rule: a router's filters are literal, so that it holds at most six subscriptions.
 """
 
 from collections.abc import Iterator
@@ -42,10 +42,21 @@ def is_of_one_of_few(role: str) -> bool:
 
 
 def of_router(name: str) -> list[Right]:
-    """By leaf: with `#` a router could forge its own ack."""
-    sent = (topics.status(name), topics.sample(name), topics.backlog(name))
-    heard = (topics.ack(name), topics.settings(name))
-    return [*(Right(SEND, one) for one in sent), *_heard(EXACT, *heard)]
+    """By leaf: with `#` a router could forge its own ack.
+
+    It receives by one line what it may ask for by leaf: the file, which the plugin writes whole at
+    each change, is a third smaller.
+    """
+    sent = (
+        topics.status(name), topics.sample(name), topics.backlog(name),
+        topics.running(name), topics.answer(name),
+    )  # fmt: skip
+    heard = (
+        topics.ack(name), topics.settings(name), topics.certificate(name), topics.upgrade(name),
+        topics.request(name),
+    )  # fmt: skip
+    asked = (Right(EXACT, one) for one in heard)
+    return [*(Right(SEND, one) for one in sent), *asked, Right(HEAR, topics.own(name))]
 
 
 def of_routers() -> list[Right]:
@@ -58,14 +69,16 @@ def of_collector(collector_id: str) -> list[Right]:
 
     What is for Home Assistant it only writes.
 
-    It also clears the retained status and sample of routers that were removed.
+    It also clears what is retained of routers that were removed.
     """
     written = (
         topics.ALL_STATUSES, topics.ALL_SAMPLES, topics.ALL_ACKS,
         topics.collector(collector_id), topics.beat(collector_id),
         topics.ALL_NOW, topics.ALL_ROLLUPS, topics.ALL_ALERTS,
+        topics.ALL_SETTINGS, topics.ALL_CERTIFICATES, topics.ALL_UPGRADES, topics.ALL_REQUESTS,
+        topics.ALL_RUNNING,
     )  # fmt: skip
-    heard = (*written, topics.ALL_BACKLOGS, topics.BROKER)
+    heard = (*written, topics.ALL_BACKLOGS, topics.ALL_ANSWERS, topics.BROKER)
     sent = (*written, topics.ALL_DEVICES)
     return [*(Right(SEND, one) for one in sent), *_heard(PATTERN, *heard)]
 

@@ -28,6 +28,8 @@ Kind = Literal[
     "delivery-failing",
     "line-down",
     "copied-city",
+    "store-alone",
+    "upgrade-halted",
     "unknown-router",
 ]
 Phase = Literal["inactive", "pending", "firing", "recovering"]

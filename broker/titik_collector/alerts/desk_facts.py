@@ -1,7 +1,7 @@
-"""What people entered that changes who gets a message: acknowledgements, silences, maintenance."""
+"""What people entered that the collector acts on: about alerts, planned work, and routers."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from titik_collector.alerts.alert import AlertSubject
 
@@ -44,6 +44,33 @@ class Maintenance(NamedTuple):
     is_retroactive: bool = False  # entered after it had begun to count
 
 
+class AskedQuestion(NamedTuple):
+    """Somebody wants to know how a router is, now."""
+
+    router: str
+    id: str  # on the wire
+    actor: str
+    at_ms: int
+
+
+OrderState = Literal["runs", "paused", "stopped"]
+
+
+class RolloutOrder(NamedTuple):
+    """An upgrade of routers in waves, as somebody ordered it."""
+
+    number: int
+    version: str
+    scope: Literal["city", "site", "tag"]
+    name: str  # of the site or the tag
+    canaries: int
+    percent: int  # of the routers, in each wave
+    actor: str
+    at_ms: int
+    state: OrderState = "runs"
+    resumes: int = 0  # how often somebody let it go on
+
+
 class DeliveryTime(NamedTuple):
     """When a message about an incident first reached anybody."""
 
@@ -59,3 +86,5 @@ class DeskFacts:
     silences: tuple[Silence, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     delivered: tuple[DeliveryTime, ...] = ()
+    questions: tuple[AskedQuestion, ...] = ()
+    rollout: RolloutOrder | None = None  # the newest

@@ -70,7 +70,9 @@ def evaluate(
     for number, incident in gathering.incidents.items():
         planning.plan(incident, members.get(number, ()))
     _note_due(gathering.incidents, planning.due, live.at_ms)
-    planning.plan_digest(_digests(book), gathering.incidents.values(), book.looked_ms)
+    if book.looked_ms is not None:
+        began_ms = live.server.collected_ms
+        planning.plan_digest(_digests(book), gathering.incidents.values(), began_ms)
     after = AlertBook(
         looked_ms=live.at_ms,
         alerts={key: one for key, one in alerts.items() if not _is_over(one)},

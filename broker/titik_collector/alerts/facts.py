@@ -70,6 +70,9 @@ class LiveServer:
     unknown_routers: int | None = None  # unregistered routers that knocked in the last day
     line_down_since_ms: int | None = None  # the server's own line; None: it works, or is not tested
     is_line_tested: bool = True  # the configuration names addresses outside
+    upgrade_halted_ms: int | None = None  # when the upgrade in waves halted by itself
+    upgrade_failed: int | None = None  # routers, by which it did
+    is_store_alone: bool | None = None  # no second server has what is stored, though one should
     is_copy: bool = False  # this store lost its broker to another collector: a copied city
 
 

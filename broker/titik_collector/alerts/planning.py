@@ -145,12 +145,17 @@ class Planning:
         self,
         digests: Iterable[Notification],
         incidents: Iterable[Incident],
-        looked_ms: int | None,
+        began_ms: int | None,
     ) -> None:
-        """One message a day of what there was; it also shows that messages arrive."""
+        """One message a day of what there was; it also shows that messages arrive.
+
+        A city that `began_ms` after it was due has none of that morning.
+        """
         settings, at_ms = self.present.settings, self.present.at_ms
         due_ms = hours.minute_of(at_ms, settings.digest_min, settings.zone)
-        if looked_ms is None or not due_ms <= at_ms < due_ms + DIGEST_LATE_MS:
+        if not due_ms <= at_ms < due_ms + DIGEST_LATE_MS:
+            return
+        if began_ms is not None and began_ms > due_ms:
             return
         have = {one.receiver for one in digests if one.due_ms >= due_ms}
         wanting = [one for one in routing.digested(settings, at_ms) if one not in have]

@@ -64,6 +64,8 @@ DEFAULTS: Mapping[Kind, Rule] = {
         Rule("backup-unverified", 0, 0, "warning", 10),
         Rule("line-down", 2 * 60_000, 60_000, "critical"),
         Rule("copied-city", 0, 5 * 60_000, "critical"),
+        Rule("store-alone", 5 * 60_000, 60_000, "warning"),
+        Rule("upgrade-halted", 0, 0, "warning"),
         Rule("unknown-router", 0, 0, "info"),
     )
 }
@@ -287,6 +289,19 @@ def copied_city(server: LiveServer, _: Rule, __: Alert | None, ___: int) -> Find
     return TRUE if server.is_copy else FALSE
 
 
+def store_alone(server: LiveServer, _: Rule, __: Alert | None, ___: int) -> Finding:
+    """What is acknowledged would be lost with one server."""
+    if server.is_store_alone is None:
+        return UNKNOWN
+    return TRUE if server.is_store_alone else FALSE
+
+
+def upgrade_halted(server: LiveServer, _: Rule, __: Alert | None, ___: int) -> Finding:
+    """Too many routers failed, so no other one is asked."""
+    halted_ms = server.upgrade_halted_ms
+    return FALSE if halted_ms is None else Finding(True, halted_ms, server.upgrade_failed)
+
+
 def unknown_router(server: LiveServer, _: Rule, __: Alert | None, ___: int) -> Finding:
     """Somebody unregistered reports."""
     count = server.unknown_routers
@@ -333,6 +348,8 @@ OF_SERVER: Mapping[Kind, OfServer] = {
     "backup-unverified": backup_unverified,
     "line-down": line_down,
     "copied-city": copied_city,
+    "store-alone": store_alone,
+    "upgrade-halted": upgrade_halted,
     "unknown-router": unknown_router,
 }
 

@@ -37,13 +37,13 @@ def make_identity(file: Path) -> str:
 
 
 @contextmanager
-def sealing(raw: BinaryIO, recipient: str) -> Iterator[BinaryIO]:
-    """What is written goes into `raw`, sealed."""
+def sealing(raw: BinaryIO, recipient: str, given: str = "backup.recipient") -> Iterator[BinaryIO]:
+    """What is written goes into `raw`, sealed. `given`: where the recipient was."""
     library = _library()
     try:
         key = library.x25519.Recipient.from_str(recipient)
     except library.RecipientError as error:
-        raise SealError(f"backup.recipient: is no public key of age ({error})") from error
+        raise SealError(f"{given}: is no public key of age ({error})") from error
     reading, writing = os.pipe()
 
     def seal() -> None:

@@ -60,6 +60,12 @@ class Link:
         """Subscribed and able to publish."""
         return self._session is not None and self._session.is_subscribed
 
+    @property
+    def offers_wishes(self) -> bool | None:
+        """Whether the broker's rights let us look after routers; None: not connected."""
+        session = self._session
+        return None if session is None or not self.connected else session.offers_wishes
+
     def receive(self, most: int, wait_s: float) -> Sequence[ReceivedMessage]:
         """Up to `most` messages; the link is opened, fed and kept alive in that time."""
         deadline = time.monotonic() + wait_s
@@ -98,6 +104,12 @@ class Link:
         if self._session is not None and self.connected:
             with suppress(LinkDown):  # the next turn meets it again
                 self._session.connection.subscribe([topics.ALL_STATUSES])
+
+    def ask_for_wishes_again(self) -> None:
+        """Perhaps the broker was given the rights meanwhile."""
+        if self._session is not None and self.connected:
+            with suppress(LinkDown):  # the next turn meets it again
+                self._session.ask_for_wishes()
 
     def keep_alive(self, wait_s: float, most: int) -> None:
         """Keep the connection up for so long; no more is read than `most` messages in hand."""

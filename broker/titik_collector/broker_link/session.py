@@ -23,6 +23,7 @@ KEEPALIVE_S = 30  # for the broker, which waits half as long again before it pub
 PING_S = 10  # we ask after so much silence, and wait as long for the answer
 CONNECT_S = 5.0  # for TCP, for TLS and for the answers to CONNECT and SUBSCRIBE, each
 GOODBYE_S = 2.0  # for what was published to leave
+OF_WISHES = (topics.ALL_RUNNING, topics.ALL_ANSWERS)  # not offered by a broker of earlier rights
 LONGEST_S = 1.0  # between two looks at keep-alive and deadlines
 
 
@@ -91,6 +92,15 @@ class Session:
         connection = self.connection
         return connection.has_pending() or bool(select.select([connection], [], [], 0)[0])
 
+    @property
+    def offers_wishes(self) -> bool:
+        """Whether the broker refused nothing of what wishes need."""
+        return not self.connection.declined
+
+    def ask_for_wishes(self) -> None:
+        """Once more, of a broker that did not offer them."""
+        self.connection.subscribe((), OF_WISHES)
+
     def leave(self) -> None:
         """Say goodbye after what was published; the broker keeps the session."""
         connection = self.connection
@@ -113,7 +123,7 @@ class Session:
         self.paho.ping_every(PING_S)
         # Each time the broker sends what it has retained: that is MQTT's default.
         wanted = (topics.ALL_SAMPLES, topics.ALL_BACKLOGS, topics.ALL_STATUSES)
-        self.connection.subscribe(wanted)
+        self.connection.subscribe(wanted, OF_WISHES)
         self.accepted = True
         self._on_accept()
 

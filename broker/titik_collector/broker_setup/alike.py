@@ -14,7 +14,8 @@ from titik_collector.access.plugin_file import Access
 from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.limits import MAX_LISTED
 
-FILES = ("ca.crt", "server.crt", "server.key", "crl.pem")  # of the folder tls
+FILES = ("ca.crt", "next.crt", "server.crt", "server.key", "crl.pem")  # of the folder tls
+LATER = ("next.crt",)  # what a city may be without
 
 
 class Holding(NamedTuple):

@@ -45,6 +45,7 @@ from titik_collector.config.schema import (
     whole,
 )
 from titik_collector.enrolment.authority import Authority, bring_back
+from titik_collector.enrolment.succession import Succession
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file, sync
 from titik_collector.limits import MAX_ENGINEERS, MAX_HOST, MAX_TWIN, MAX_TWINS
@@ -181,6 +182,11 @@ class BrokerFolder:
                 f" titik broker init {self.path} --host NAME makes them"
             )
         return Authority(self.path, self.owner(0o600))
+
+    @property
+    def succession(self) -> Succession:
+        """The authorities one after another; BrokerError as `authority`."""
+        return Succession(self.path, self.authority, self.owner(0o600))
 
     @property
     def config_file(self) -> Path:

@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -474,6 +474,7 @@ def _make_authority(directory: BrokerFolder, before: BrokerFolder | None) -> lis
     lines = []
     if authority.make(f"Titik city CA of {host}"):
         lines.append(f"made the city's certificate authority; back up {directory.path / 'ca'}")
+        directory.succession.make_next(host)
     was = None if before is None else before.settings.host
     if was != host or not authority.has_server:
         authority.certify_server(host)
@@ -595,7 +596,7 @@ def _replace(file: Path, text: str, whose: Owner) -> list[str]:
     return lines
 
 
-def listed(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """The first of them, where a city's would fill the screen."""
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     return ", ".join(names[:MAX_LISTED]) + more

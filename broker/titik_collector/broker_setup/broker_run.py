@@ -202,7 +202,7 @@ def _ending_tidily() -> Iterator[None]:
 
 def _leave_out_harmless() -> None:
     """What goes to the screen passes grep, in a session of its own: Ctrl-C is mosquitto's."""
-    command = ["grep", "--line-buffered", "-Ev", "|".join(HARMLESS)]
+    command = ["grep", "--line-buffered", "-aEv", "|".join(HARMLESS)]
     grep = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=SCREEN, start_new_session=True)
     assert grep.stdin is not None
     os.dup2(grep.stdin.fileno(), SCREEN)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from titik_collector.broker_setup.alike import FILES
+from titik_collector.broker_setup.alike import FILES, LATER
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.limits import MAX_PARCEL, MAX_PARCELLED, MAX_ROUTERS, MAX_SHOWN
 
@@ -71,7 +71,8 @@ def unpacked(stream: BinaryIO) -> tuple[File, ...]:
 
 def _files(made: BrokerFolder) -> Iterator[File]:
     settings = made.settings
-    names = [SETTINGS, REVOKED, *(f"tls/{name}" for name in FILES)]
+    there = [one for one in FILES if one not in LATER or (made.path / "tls" / one).exists()]
+    names = [SETTINGS, REVOKED, *(f"tls/{name}" for name in there)]
     names += [f"{ISSUED}/{one.name}" for one in sorted((made.path / ISSUED).glob("*.crt"))]
     names += [f"secrets/{name}.password" for name in (settings.collector, *settings.engineers)]
     for name in names:

@@ -5,6 +5,8 @@
 
 Rule: a twin gets all of it each time, so whatever it missed is mended by the next change.
 Rule: it answers with what its mosquitto goes by. What is not alike is a failure that names it.
+Rule: a change fails too where a twin's mosquitto stands still: that has it in its files, but nobody
+has seen it go by them. What is only sent does not: a twin is sent all before its first start.
 Rule: a twin is noted as behind before it is sent anything, and until it has answered rightly.
 """
 
@@ -90,7 +92,10 @@ def follow(made: BrokerFolder, is_changed: bool = True) -> list[str]:
                 notes += [f"{twin}: {line}" for line in answer.notes]
                 if not answer.runs:
                     why = STOPPED
-                    notes.append(f"warning: {twin}: {why}")
+                    if is_changed:
+                        failed.add(twin)
+                    else:
+                        notes.append(f"warning: {twin}: {why}")
                 if (lacks := alike.difference(own, answer.lines)) is not None:
                     why = lacks
                     failed.add(twin)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -111,11 +112,16 @@ def _lines(file: Path, found: FoundBackup, now_ms: int) -> list[str]:
     made_ms = round(file.stat().st_mtime * 1000)
     age = when.length(max(0, now_ms - made_ms))
     return [
-        f"made {when.show(made_ms, zone)}, {age} ago",
+        f"made {_time(made_ms, zone)}, {age} ago",
         _city(found.city),
         _keys(found),
         *_store(found.store, found.city),
     ]
+
+
+def _time(at_ms: int, zone: ZoneInfo) -> str:
+    """The city's; another machine reads it too."""
+    return f"{when.show(at_ms, zone)} {when.zone_name(at_ms, zone)}"
 
 
 def _city(city: Config) -> str:
@@ -141,7 +147,7 @@ def _store(store: FoundStore | None, city: Config) -> list[str]:
     totals = store.totals
     newest = "no sample"
     if store.newest_ms is not None:
-        newest = f"newest sample {when.show(store.newest_ms, city.city.timezone)}"
+        newest = f"newest sample {_time(store.newest_ms, city.city.timezone)}"
     return [
         f"store: schema {store.schema}, {newest}",
         f"samples taken {totals.taken} = stored {totals.stored} + refused {totals.refused} + lost"

@@ -10,7 +10,7 @@ import click
 
 from titik_collector.broker_setup import broker_init, broker_run, twins
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
-from titik_collector.commands import broker_twin, plainly
+from titik_collector.commands import broker_authority, broker_twin, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config
 from titik_collector.own_state import systemd
@@ -27,6 +27,7 @@ def broker() -> None:
     """A private mosquitto for the city's reports."""
 
 
+broker.add_command(broker_authority.authority)
 broker.add_command(broker_twin.twin)
 
 
@@ -112,7 +113,7 @@ def check(directory: Path | None) -> None:
     """Whether mosquitto runs, and keys and certificates are in order.
 
     Exit status 1 if it does not run, if they do not belong together, or if one ends within 60
-    days. A broker without --host has none.
+    days. So it is where a router needs a visit for one. A broker without --host has none.
     """
     with plainly():
         made = _opened(directory)
@@ -149,8 +150,14 @@ def _warnings(made: BrokerFolder) -> Iterator[str]:
         click.echo("a twin: routers are added and revoked at the city's first broker")
     elif not authority.can_sign:  # some keep it elsewhere
         key = made.path / "ca" / "ca.key"
-        click.echo(f"warning: without {key} no router can be added or revoked")
+        click.echo(
+            f"warning: without {key} no router can be added or revoked; bring it here for that,"
+            " or if it is lost: titik broker authority switch"
+        )
     yield from authority.warnings()
+    logins = None if made.is_twin else broker_authority.reported(made)
+    if logins is not None and (beyond := made.succession.standing(logins).beyond_reach):
+        yield broker_authority.beyond_reach(beyond)
     if known := made.routers():
         yield f"{broker_init.listed(known)} may log in by password: {init} ends it"
     if strange := broker_init.unknown(made):
@@ -181,7 +188,8 @@ def _summary(made: BrokerFolder) -> list[str]:
         return [
             *lines,
             f"start it: titik broker run {made.path}",
-            "next:     titik router add NAME --site SITE; titik engineer add NAME",
+            "next:     titik router add NAME --site SITE (--all: those of the file);"
+            " titik engineer add NAME",
         ]
     if made.ports.router != PORT:  # what an agent takes by itself
         lines.append(f"agents:   [broker] of agent.toml needs the line: port = {made.ports.router}")

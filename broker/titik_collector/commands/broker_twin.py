@@ -16,7 +16,7 @@ _TWIN = click.argument("twin", metavar="ssh://root@HOST/DIR")
 
 @click.group()
 def twin() -> None:
-    """A second broker behind the same name, which has what this one has."""
+    """A second broker behind the same name, with what this one has."""
 
 
 @twin.command()

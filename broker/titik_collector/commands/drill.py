@@ -89,7 +89,7 @@ def drill_command(
     from titik_collector.simulation import drill as stage
 
     drill = stage.Drill(source, routers, before_s, interval_s, first_wait_s, power_cut, forgets)
-    with plainly(), _ended_as_by_ctrl_c():
+    with plainly(), _ended_early():
         found = stage.run(drill, click.echo, logs)
     for line in stage.lines(drill, found):
         click.echo(line)
@@ -97,10 +97,17 @@ def drill_command(
 
 
 @contextlib.contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """SIGTERM too lets what was begun be removed."""
-    before = signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
+def _ended_early() -> Iterator[None]:
+    """Ctrl-C and SIGTERM let what was begun be removed, and whoever ends it reads that."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except KeyboardInterrupt:
+        click.echo(
+            "ended early, so nothing was counted. Its machines, their processes and its folder are"
+            " gone; no city was touched. Again: titik drill",
+            err=True,
+        )
+        sys.exit(1)
     finally:
         signal.signal(signal.SIGTERM, before)

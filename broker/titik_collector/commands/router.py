@@ -1,27 +1,49 @@
 """`titik router`: which routers the city has."""
 
-from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import click
 
-from titik_collector.broker_setup.broker_folder import NAME_IT, BrokerError, BrokerFolder
-from titik_collector.commands import broker_twin, options, plainly
+from titik_collector.broker_setup.broker_folder import ENDED, NAME_IT, BrokerError, BrokerFolder
+from titik_collector.commands import options, plainly
+from titik_collector.commands.router_check import check_command
+from titik_collector.commands.router_credentials import (
+    CERTIFICATE,
+    MISSING,
+    NONE,
+    REVOKED,
+    broker_of,
+    certifies,
+    credentials,
+    follow,
+    with_tls,
+    write_bundle,
+)
+from titik_collector.commands.router_many import bundles_command, import_command
+from titik_collector.commands.router_set import set_command, show_settings, tag_command
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.config.site_tables import Router
-from titik_collector.enrolment import bundle
-from titik_collector.files.replace import replace_file
+from titik_collector.enrolment.signing import fingerprint
 from titik_collector.own_state import systemd
-
-NONE, CERTIFICATE, REVOKED = "none", "certificate", "revoked"
-PASSWORD, MISSING = "password", "missing"  # where there is no TLS
+from titik_collector.store import opening
+from titik_collector.store.database import StoreError
+from titik_collector.wishes import router_logins
+from titik_collector.wording.amounts import amount
 
 
 @click.group()
 def router() -> None:
     """The routers that the configuration file registers."""
+
+
+router.add_command(import_command)
+router.add_command(bundles_command)
+router.add_command(check_command)
+router.add_command(set_command)
+router.add_command(tag_command)
 
 
 @router.command()
@@ -43,19 +65,22 @@ def _add_all(file: Path) -> None:
     """Credentials for those that the file has and that have none; a revoked one stays out."""
     with plainly(), edit.editing(file) as city:
         made = BrokerFolder.of(city, "credentials")
-        certified = _certifies(made)
-        held = _credentials(made, [one.name for one in city.router])
+        certified = certifies(made)
+        held = credentials(made, [one.name for one in city.router])
         names = [name for name, what in held.items() if what in (NONE, MISSING)]
         made.admit(names)
-        written = [_bundle(made, name) if certified else made.password_file(name) for name in names]
+        written = [
+            write_bundle(made, name) if certified else made.password_file(name) for name in names
+        ]
     what = "run each on its router as root, then delete it" if certified else "passwords"
     if not names:
-        click.echo(f"nothing to do: each of {len(held)} routers has credentials, or is revoked")
+        each = f"each of {amount(len(held), 'router')}"
+        click.echo(f"nothing to do: {each} has credentials, or is revoked")
         return
-    click.echo(f"{len(names)} of {len(held)} routers got credentials; {what}:")
+    click.echo(f"{len(names)} of {amount(len(held), 'router')} got credentials; {what}:")
     for one in written:
         click.echo(f"  {one}")
-    _follow(made)
+    follow(made)
 
 
 def _add(name: str, site: str | None, file: Path) -> None:
@@ -64,23 +89,23 @@ def _add(name: str, site: str | None, file: Path) -> None:
         # Written down, so that a new or restored store knows it too.
         now = datetime.now(city.city.timezone).replace(microsecond=0)
         new = Router(name=name, site=site, since=now)
-        made = _broker(city)
+        made = broker_of(city)
         listed = _lacks_credential(city, made, new)
         if not listed:
             edit.check_new(city, new)
         if made is not None and name in made.reserved():
             raise BrokerError(f"{name}: is another user of the broker; name the router otherwise")
-        certified = _certifies(made)
+        certified = certifies(made)
         if made is not None:
             made.admit([name])
         secret = None if made is None or certified else made.password_file(name)
         if not listed:
             edit.add(city, new)
-        written = _bundle(made, name) if made is not None and certified else None
+        written = write_bundle(made, name) if made is not None and certified else None
     click.echo(f"{name} is registered at {site} in {file}")
     if written is not None:
         click.echo(f"run this on the router as root, then delete it: {written}")
-        _follow(made)
+        follow(made)
         return
     if made is None or secret is None:
         click.echo("its password: broker.directory is not set, so make its user at your broker;")
@@ -99,8 +124,8 @@ def list_(file: Path) -> None:
     """Name, site and credential at the broker of every router."""
     with plainly():
         city = model.load(file)
-        made = _broker(city)
-        held = _credentials(made, [one.name for one in city.router])
+        made = broker_of(city)
+        held = credentials(made, [one.name for one in city.router])
     # A day is enough here, so that a line fits a terminal; `show` has the rest.
     rows = [
         (one.name, one.site, "" if one.since is None else f"{one.since:%Y-%m-%d}", held[one.name])
@@ -120,19 +145,35 @@ def list_(file: Path) -> None:
 @click.argument("name")
 @options.CONFIG
 def show(name: str, file: Path) -> None:
-    """A router's site and certificates."""
+    """A router's site and certificates, and what it runs with from a distance."""
     with plainly():
         city = model.load(file)
         one = edit.find(city, name)
-        made = _broker(city)
+        made = broker_of(city)
         click.echo(f"{name}  site={one.site}{f'  since={one.since}' if one.since else ''}")
         if made is None or made.settings.host is None:
             click.echo(f"password: {_password(made, name)}")
-            return
-        for cert in made.authority.issued():
-            if cert.router == name:
-                state = "revoked" if cert.revoked else f"until {cert.until:%Y-%m-%d}"
-                click.echo(f"certificate {cert.serial:x}  {state}")
+        else:
+            used = _used(city, name)
+            for cert in made.authority.issued():
+                if cert.router == name:
+                    state = "revoked" if cert.revoked else f"until {cert.until:%Y-%m-%d}"
+                    its = fingerprint(made.authority.certificate_of(cert))
+                    where = "  the router logs in with it" if its == used else ""
+                    click.echo(f"certificate {cert.serial:x}  {state}{where}")
+        if city.settings:
+            with suppress(StoreError):  # no collector ran yet: it has nothing to show
+                show_settings(city, [one])
+
+
+def _used(city: Config, name: str) -> str | None:
+    """The fingerprint of the certificate that it reports; None: it reported none yet."""
+    with suppress(StoreError):  # no collector ran yet
+        if opening.exists(city.store):
+            with opening.reading(city.store, city.file) as db:
+                login = router_logins.read(db).get(name)
+                return None if login is None else login.certificate
+    return None
 
 
 @router.command()
@@ -142,15 +183,45 @@ def rotate(name: str, file: Path) -> None:
     """A new key; the old one works until `revoke --old`, so that the router is not cut off."""
     with plainly(), edit.editing(file) as city:
         edit.find(city, name)
-        made = _with_tls(city)
-        replaces = _credentials(made, [name])[name] == CERTIFICATE
+        made = with_tls(city)
+        replaces = credentials(made, [name])[name] == CERTIFICATE
         made.admit([name])
-        written = _bundle(made, name)
+        written = write_bundle(made, name)
         _note_revoked(city, name, None)
     click.echo(f"run this on the router as root, then delete it: {written}")
     if replaces:
         click.echo(f"when it reports again: titik router revoke {name} --old")
-    _follow(made)
+    follow(made)
+
+
+@router.command()
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="Every router that has a certificate.")
+@options.CONFIG
+def renew(name: str | None, every: bool, file: Path) -> None:
+    """Sign a router's key again; the certificate goes to it by itself.
+
+    A new key is `rotate`, and a visit.
+    """
+    if every == (name is not None):
+        raise click.UsageError("give the NAME of one router, or --all alone")
+    with plainly():
+        city = model.load(file)
+        made = with_tls(city)
+        if name is not None:
+            edit.find(city, name)
+            if credentials(made, [name])[name] != CERTIFICATE:
+                raise BrokerError(
+                    f"{name}: has no certificate that could be signed again;"
+                    f" titik router rotate {name}"
+                )
+        count = made.succession.renew(None if name is None else [name])
+    if count == 1:
+        click.echo("1 certificate is signed again, and goes to its router by itself")
+    else:
+        click.echo(f"{count} certificates are signed again, and go to their routers by themselves")
+    click.echo("see who has taken it: titik broker authority")
+    follow(made)
 
 
 @router.command()
@@ -160,7 +231,7 @@ def rotate(name: str, file: Path) -> None:
 def revoke(name: str, old: bool, file: Path) -> None:
     """End a router's credential, its session included; it stays registered."""
     with plainly(), edit.editing(file) as city:
-        made = _with_tls(city)
+        made = with_tls(city)
         count = made.authority.revoke(name, but_newest=old)
         if not count:
             raise _nothing_revoked(city, made, name)
@@ -171,12 +242,11 @@ def revoke(name: str, old: bool, file: Path) -> None:
     click.echo(f"{name}: {count} certificate{'s' * (count > 1)} revoked; {ended}")
     if not old:
         click.echo(f"to let it in again: titik router rotate {name}")
-    _follow(made)
-
-
-def _follow(made: BrokerFolder | None) -> None:
-    if made is not None:
-        broker_twin.follow(made)
+    elif ended == ENDED:
+        click.echo(
+            "a router with the newest one is away for up to 5 minutes, and comes back by itself"
+        )
+    follow(made)
 
 
 def _note_revoked(city: Config, name: str, at: datetime | None) -> None:
@@ -193,8 +263,8 @@ def _note_revoked(city: Config, name: str, at: datetime | None) -> None:
 def remove(name: str, file: Path) -> None:
     """Take a router out; its history stays, its connection is cut."""
     with plainly(), edit.editing(file) as city:
-        made = _broker(city)
-        certified = _certifies(made)
+        made = broker_of(city)
+        certified = certifies(made)
         edit.remove(city, name)
         known = False
         if made is not None and certified and made.authority.revoke(name):
@@ -205,7 +275,7 @@ def remove(name: str, file: Path) -> None:
     click.echo(f"{name} is no longer registered in {file}; its history stays")
     if known:
         click.echo("its user at the broker is removed")
-    _follow(made)
+    follow(made)
 
 
 def _site(city: Config, name: str) -> str:
@@ -216,38 +286,13 @@ def _site(city: Config, name: str) -> str:
     raise BrokerError(f"{name}: {city.file} does not have it; name its site: --site SITE")
 
 
-def _broker(city: Config) -> BrokerFolder | None:
-    return None if city.broker.directory is None else BrokerFolder.open(city.broker.directory)
-
-
-def _certifies(made: BrokerFolder | None) -> bool:
-    """Whether routers have certificates; AuthorityError if none can be made or revoked."""
-    if made is None or made.settings.host is None:
-        return False
-    made.check_first()
-    made.authority.check()
-    return True
-
-
-def _with_tls(city: Config) -> BrokerFolder:
-    made = BrokerFolder.of(city, "keys")
-    if made.settings.host is None:
-        raise BrokerError(
-            f"{made.path}: is without TLS, so no router has a certificate;"
-            f" titik broker init {made.path} --host NAME gives it one,"
-            " and titik router remove NAME cuts a router off in any case"
-        )
-    made.check_first()
-    return made
-
-
 def _lacks_credential(city: Config, made: BrokerFolder | None, new: Router) -> bool:
     """Whether the file has the router already, at this site, and only its credential is missing.
 
     An operator who adds a revoked router, at another site too, wants it let in again.
     """
     sites = {one.name: one.site for one in city.router}
-    held = _credentials(made, [new.name])[new.name]
+    held = credentials(made, [new.name])[new.name]
     if new.name in sites and held == REVOKED:
         raise BrokerError(
             f"{new.name}: is there already, and its certificate is revoked; to let it in again:"
@@ -269,36 +314,12 @@ def _lacks_credential(city: Config, made: BrokerFolder | None, new: Router) -> b
 
 
 def _nothing_revoked(city: Config, made: BrokerFolder, name: str) -> BrokerError:
-    held = _credentials(made, [name])[name]
+    held = credentials(made, [name])[name]
     if held == CERTIFICATE:
         return BrokerError(f"{name}: has only one certificate, and nothing older to revoke")
     if held == NONE:
         edit.find(city, name)
     return BrokerError(f"{name}: has no certificate to revoke; see: titik router show {name}")
-
-
-def _bundle(made: BrokerFolder, name: str) -> Path:
-    """A new key in a new file; the file."""
-    certificate, key = made.authority.certify_router(name)
-    host = made.settings.host
-    assert host is not None
-    text = bundle.of_router(name, host, made.ports.router, made.authority.ca_pem, certificate, key)
-    there = made.bundle_file(name)
-    replace_file(there, text)
-    return there
-
-
-def _credentials(made: BrokerFolder | None, names: Sequence[str]) -> dict[str, str]:
-    """What each of the routers can log in with, in words."""
-    if made is None:
-        return dict.fromkeys(names, "-")
-    if made.settings.host is not None:
-        held = dict.fromkeys(names, NONE)
-        for cert in made.authority.issued():
-            if held.get(cert.router) in (NONE, REVOKED):
-                held[cert.router] = REVOKED if cert.revoked else CERTIFICATE
-        return held
-    return {name: PASSWORD if made.password_file(name).exists() else MISSING for name in names}
 
 
 def _password(made: BrokerFolder | None, name: str) -> str:

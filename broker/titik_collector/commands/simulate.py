@@ -16,7 +16,7 @@ from titik_collector.commands import options, plainly
 from titik_collector.config import edit, model
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.config.site_tables import Router
-from titik_collector.limits import MAX_NAMED
+from titik_collector.wording.names import named
 
 if TYPE_CHECKING:
     from titik_collector.simulation.delivery import Delivery
@@ -173,8 +173,8 @@ def _meanwhile(cut: Callable[[], None], delivery: "Delivery | None") -> Callable
 def _check_simulated(names: Sequence[str], routers: list[Router], option: str) -> None:
     there = [one.name for one in routers]
     for name in set(names) - set(there):
-        shown = ", ".join(there[:MAX_NAMED]) + ", ..." * (len(there) > MAX_NAMED)
-        raise click.BadParameter(f"{name} is not simulated; there are {shown}", param_hint=option)
+        wrong = f"{name} is not simulated; there are {named(there)}"
+        raise click.BadParameter(wrong, param_hint=option)
 
 
 def _broker(city: Config) -> BrokerFolder:

@@ -5,6 +5,7 @@ Rule: the edited text is read again before it is written, and must say exactly w
 Rule: from reading the file to the end of what follows from it, no other command edits it.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -16,13 +17,19 @@ from pathlib import Path
 from titik_collector.config import model as configuration
 from titik_collector.config.model import Config, ConfigError
 from titik_collector.config.schema import BEGINS, NAME
+from titik_collector.config.settings_tables import KEYS, SettingsOf, SettingsTable
 from titik_collector.config.site_tables import Router, no_such_site
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 
 _HEADER = re.compile(r"\s*\[")
 _REVOKED = re.compile(r"\s*(?:revoked|\"revoked\"|'revoked')\s*=")
+# To its last bracket: an address or a comment may have one too.
+_LIST = r"""\[(?:#[^\n]*|"[^"\n]*"|'[^'\n]*'|[^]"'#])*\]"""
+_TAGS = re.compile(rf"^([ \t]*)(?:tags|\"tags\"|'tags')\s*=\s*{_LIST}", re.MULTILINE)
 _ROUTER = re.compile(r"\s*\[\[\s*(?:router|\"router\"|'router')\s*\]\]")
+_NOTE = re.compile(r"#[^\r\n]*")  # between names, numbers and flags, which have no #
+_SETTINGS = re.compile(r"\s*\[\[\s*(?:settings|\"settings\"|'settings')\s*\]\]")
 
 
 @contextmanager
@@ -61,17 +68,34 @@ def add(config: Config, router: Router) -> None:
     add_many(config, [router])
 
 
-def add_many(config: Config, routers: Sequence[Router], into: Path | None = None) -> None:
+def add_many(
+    config: Config,
+    routers: Sequence[Router],
+    into: Path | None = None,
+    *,
+    tagged: Sequence[Router] = (),
+    is_trial: bool = False,
+) -> None:
     """Append a table for each; they are new, and their sites exist.
 
-    `into`: leave the file as it is, and write what it would be there.
+    `into`: leave the file as it is, and write what it would be there. `tagged`: routers that the
+    file has, with the tags that they get. `is_trial`: write nothing, but raise what it would.
     """
-    text = _text(config.file)
+    text = _tag(_text(config.file), config, tagged)
     text += "" if text.endswith("\n") else "\n"
     for one in routers:
         text += f'\n[[router]]\nname = "{one.name}"\nsite = "{one.site}"\n'
         text += "" if one.since is None else f"since = {one.since.isoformat()}\n"
-    _write(config.file, text, replace(config, router=(*config.router, *routers)), into)
+        # JSON's lists of names are TOML's too.
+        text += f"tags = {json.dumps(list(one.tags))}\n" if one.tags else ""
+    become = {one.name: one for one in tagged}
+    kept = [become.get(one.name, one) for one in config.router]
+    meant = replace(config, router=(*kept, *routers))
+    configuration.check(meant)
+    if is_trial:
+        _check_written(config.file, text, meant)
+    else:
+        _write(config.file, text, meant, into)
 
 
 def find(config: Config, name: str) -> Router:
@@ -84,11 +108,81 @@ def find(config: Config, name: str) -> Router:
 
 
 def remove(config: Config, name: str) -> None:
-    """Take the router's table out of the file; ConfigError if it is not there."""
-    lines = _text(config.file).splitlines(keepends=True)
-    first, last = _block(lines, config.router.index(find(config, name)))
-    meant = replace(config, router=tuple(one for one in config.router if one.name != name))
+    """Take the router's table out of the file, and its settings; ConfigError if it is not there."""
+    number = config.router.index(find(config, name))
+    without, text = _without_settings(config, SettingsOf("router", name))
+    lines = text.splitlines(keepends=True)
+    first, last = _block(lines, number, _headers(lines))
+    meant = replace(without, router=tuple(one for one in config.router if one.name != name))
     _write(config.file, "".join(lines[:first] + lines[last:]), meant)
+
+
+def put_settings(config: Config, table: SettingsTable, *, is_trial: bool = False) -> Config:
+    """Have this table in place of the one for the same routers; without a key it is taken out.
+
+    What the file is then. `is_trial`: write nothing, but raise what it would.
+    """
+    before = {one.of: number for number, one in enumerate(config.settings)}
+    keys = {key: value for key in KEYS if (value := getattr(table, key)) is not None}
+    if not keys:
+        meant, text = _without_settings(config, table.of)
+    elif table.of in before:
+        meant, text = _other_settings(config, before[table.of], table)
+    else:
+        meant = replace(config, settings=(*config.settings, table))
+        text = _text(config.file)
+        text += "" if text.endswith("\n") else "\n"
+        scope, name = table.of
+        text += f"\n[[settings]]\n{scope} = {json.dumps(True if scope == 'all' else name)}\n"
+        text += "".join(_written(key, value) for key, value in keys.items())
+    configuration.check(meant)
+    if is_trial:
+        _check_written(config.file, text, meant, "settings")
+    elif meant != config:
+        _write(config.file, text, meant, table="settings")
+    return meant
+
+
+def _other_settings(config: Config, number: int, table: SettingsTable) -> tuple[Config, str]:
+    was = config.settings[number]
+    lines = _text(config.file).splitlines(keepends=True)
+    first, last = _block(lines, number, _headers(lines, _SETTINGS))
+    block = "".join(lines[first:last]).rstrip() + "\n"
+    for key in KEYS:
+        value = getattr(table, key)
+        if value == getattr(was, key):
+            continue
+        line = rf"^[ \t]*[\"']?{key}[\"']?[ \t]*=[ \t]*(?:{_LIST}|[^\s#]+)"
+        found = re.search(line if value is not None else rf"{line}[^\n]*\n", block, re.M)
+        if getattr(was, key) is None or found is None:
+            block += _written(key, value)
+            continue
+        kept = "" if value is None else _notes(found[0]) + _written(key, value).rstrip()
+        block = block[: found.start()] + kept + block[found.end() :]
+    tables = list(config.settings)
+    tables[number] = table
+    return replace(config, settings=tuple(tables)), "".join([*lines[:first], block, *lines[last:]])
+
+
+def _without_settings(config: Config, of: SettingsOf) -> tuple[Config, str]:
+    text = _text(config.file)
+    number = next((n for n, one in enumerate(config.settings) if one.of == of), None)
+    if number is None:
+        return config, text
+    lines = text.splitlines(keepends=True)
+    first, last = _block(lines, number, _headers(lines, _SETTINGS))
+    kept = tuple(one for one in config.settings if one.of != of)
+    return replace(config, settings=kept), "".join(lines[:first] + lines[last:])
+
+
+def _notes(before: str) -> str:
+    """What was noted between these lines, which others take the place of."""
+    return "".join(f"{one}\n" for one in _NOTE.findall(before))
+
+
+def _written(key: str, value: object) -> str:
+    """JSON's texts, numbers, flags and lists of them are TOML's too."""
+    return f"{key} = {json.dumps(value)}\n"
 
 
 def revoke(config: Config, name: str, at: datetime | None) -> None:
@@ -97,7 +191,7 @@ def revoke(config: Config, name: str, at: datetime | None) -> None:
     if number is None or config.router[number].revoked == at:
         return
     lines = _text(config.file).splitlines(keepends=True)
-    first, last = _block(lines, number)
+    first, last = _block(lines, number, _headers(lines))
     block = [one for one in lines[first:last] if not _REVOKED.match(one)]
     if at is not None and block:
         block[-1] = block[-1].rstrip("\r\n") + "\n"
@@ -108,9 +202,13 @@ def revoke(config: Config, name: str, at: datetime | None) -> None:
     _write(config.file, text, replace(config, router=tuple(routers)))
 
 
-def _block(lines: list[str], number: int) -> tuple[int, int]:
+def _headers(lines: list[str], of: re.Pattern[str] = _ROUTER) -> list[int]:
+    """Where the routers' tables begin, or others."""
+    return [at for at, line in enumerate(lines) if of.match(line)]
+
+
+def _block(lines: list[str], number: int, headers: Sequence[int]) -> tuple[int, int]:
     """The lines of the n-th router's table, without the comments that lead to the next one."""
-    headers = [at for at, line in enumerate(lines) if _ROUTER.match(line)]
     if number >= len(headers):
         return 0, 0
     first = headers[number]
@@ -122,20 +220,48 @@ def _block(lines: list[str], number: int) -> tuple[int, int]:
     return first, end
 
 
+def _tag(text: str, config: Config, tagged: Sequence[Router]) -> str:
+    """The text in which these routers have other tags."""
+    tags = {one.name: one.tags for one in tagged}
+    lines = text.splitlines(keepends=True)
+    headers = _headers(lines)
+    # From the last on, so that the numbers of the lines above stay right.
+    for number, one in reversed([*enumerate(config.router)]):
+        if one.name not in tags:
+            continue
+        written = f"tags = {json.dumps(list(tags[one.name]))}"
+        first, last = _block(lines, number, headers)
+        block = "".join(lines[first:last])
+        if found := _TAGS.search(block):
+            kept = found[1] + _notes(found[0]) + written
+            block = block[: found.start()] + kept + block[found.end() :]
+        else:
+            block = f"{block.rstrip()}\n{written}\n"
+        lines[first:last] = [block]
+    return "".join(lines)
+
+
 def _text(file: Path) -> str:
     with file.open(encoding="utf-8", newline="") as opened:
         return opened.read()
 
 
-def _write(file: Path, text: str, meant: Config, into: Path | None = None) -> None:
+def _write(
+    file: Path, text: str, meant: Config, into: Path | None = None, table: str = "router"
+) -> None:
+    _check_written(file, text, meant, table)
+    there = Path(os.path.realpath(file))  # a link stays a link
+    stat = there.stat()
+    replace_file(into or there, text, Owner(stat.st_uid, stat.st_gid, stat.st_mode & 0o777))
+
+
+def _check_written(file: Path, text: str, meant: Config, table: str = "router") -> None:
+    """ConfigError unless the text says exactly what is meant."""
     try:
         right = configuration.parse(text.encode(), file) == meant
     except ConfigError:
         right = False
     if not right:
         raise ConfigError(
-            file, "router", "is not written as [[router]] tables", "edit the file by hand"
+            file, table, f"is not written as [[{table}]] tables", "edit the file by hand"
         )
-    there = Path(os.path.realpath(file))  # a link stays a link
-    stat = there.stat()
-    replace_file(into or there, text, Owner(stat.st_uid, stat.st_gid, stat.st_mode & 0o777))

@@ -39,6 +39,8 @@ from titik_collector.config.schema import (
     whole,
 )
 from titik_collector.config.schema import ConfigError as ConfigError
+from titik_collector.config.served_folder import check_served, paths
+from titik_collector.config.settings_tables import SettingsTable, check_settings
 from titik_collector.config.site_tables import Router, Site, check_sites
 from titik_collector.config.store_table import Store, check_store, check_url
 from titik_collector.limits import (
@@ -47,6 +49,7 @@ from titik_collector.limits import (
     MAX_ROTAS,
     MAX_ROUTERS,
     MAX_ROUTES,
+    MAX_SETTINGS,
     MAX_SITES,
 )
 from titik_mqtt.endpoint import LOOPBACK, PORT
@@ -68,7 +71,9 @@ ROLE, LAST_CHANGES = "viewer", 100
 AWAY, AWAY_CRITICAL, LOST, CERT_DAYS = 1, 0, 1, 60  # from which on `status --check` warns
 WORK = "2h"  # of maintenance that begins now
 NOTHING = ""  # where a reason or a note may be left out
+WISH_WAIT_S = 60.0  # `titik router set --wait`: a file is taken in 4 s, a sample and its ack in 35
 SCREEN_S = 2.0  # between two screens of `titik top`
+CANARIES, WAVE = 5, "20%"  # of an upgrade
 DEMO, EXAMPLE = Path("var/demo"), Path("examples/kupang.toml")
 INTERVAL_S, FIRST_WAIT_S, SPEED, SEED = 30.0, 40.0, 1.0, 1  # of a simulation
 # Of the demo, whose simulated day passes in 48 minutes.
@@ -236,6 +241,14 @@ class Config:
         tuple[Router, ...],
         Setting(Tables(Router, MAX_ROUTERS), "An OpenWrt device; one table each"),
     ] = ()
+    settings: Annotated[
+        tuple[SettingsTable, ...],
+        Setting(
+            Tables(SettingsTable, MAX_SETTINGS),
+            "What routers are to run with; `titik router set` writes it. A key that no table gives"
+            " is the router's own; see [fleet.md](fleet.md#settings)",
+        ),
+    ] = ()
 
     @property
     def beside(self) -> Path:
@@ -247,6 +260,12 @@ class Config:
         """The folder of its backups; None: nothing says that there are any."""
         there = self.backup.folder or self.alerts.backup
         return BACKUPS if there is None and self.file.resolve().parent == ETC else there
+
+    def check_served(self, folder: Path, key: str = "public.directory") -> None:
+        """ConfigError if a folder that anybody may read has what is the city's alone."""
+        private = replace(self, public=Public())
+        backups = [] if self.backups is None else [self.backups]
+        check_served(self.file, [*paths(private), *backups], folder, key)
 
     @property
     def state_files(self) -> list[Path]:
@@ -345,11 +364,14 @@ def check(config: Config) -> None:
     """What single keys cannot say; ConfigError at the first thing that is wrong."""
     file = config.file
     check_sites(file, config.site, config.router, config.broker.username or COLLECTOR_USER)
+    check_settings(file, config.settings, config.site, config.router)
     check_store(file, config.store)
     if config.collector.standby and config.store.url is None:
         wrong = "is of no use to a store in a file"
         raise ConfigError(file, "collector.standby", wrong, "give it with store.url")
     check_page(file, config.web, config.store)
+    if config.public.directory is not None:
+        config.check_served(config.public.directory)
     check_receivers(file, config.receiver, config.rota, config.smtp, config.heartbeat)
     named = [*(one.name for one in config.receiver), *(one.name for one in config.rota)]
     check_alerts(file, config.alert, config.route, config.site, named)

@@ -109,7 +109,7 @@ class Public:
         Setting(
             FILE,
             "the folder of the public page, which `titik public export` writes and `titik web` then"
-            " serves at `/public/`",
+            " serves at `/public/`; it has nothing else in it",
             "none: there is no public page",
         ),
     ] = None

@@ -94,6 +94,10 @@ class Router:
             " rotate` takes it out",
         ),
     ] = None
+    tags: Annotated[
+        tuple[str, ...],
+        Setting(names(MAX_TAGS), "words of your own to find it by, such as `roof`", "none"),
+    ] = ()
 
 
 def check_sites(
@@ -147,10 +151,15 @@ def _check_places(file: Path, sites: Sequence[Site], routers: Sequence[Router]) 
 
 def no_such_site(name: str, sites: list[str]) -> str:
     """The remedy for a site that is not there."""
-    near = difflib.get_close_matches(name, sites, 1)
+    return no_such_name("site", name, sites)
+
+
+def no_such_name(table: str, name: str, known: list[str]) -> str:
+    """The remedy for a site or router that is not there."""
+    near = difflib.get_close_matches(name, known, 1)
     if near:
         return f"did you mean {near[0]}?"
-    if not sites:
-        return "add a [[site]] first"
-    more = f" and {len(sites) - MAX_NAMED} more" if len(sites) > MAX_NAMED else ""
-    return f"allowed: {', '.join(sites[:MAX_NAMED])}{more}"
+    if not known:
+        return f"add a [[{table}]] first"
+    more = f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
+    return f"allowed: {', '.join(known[:MAX_NAMED])}{more}"

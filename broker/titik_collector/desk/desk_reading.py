@@ -70,6 +70,8 @@ def facts_of(posted: Posted, now_ms: int, zone: ZoneInfo) -> DeskFacts:
         silences=tuple(one for one in posted.silences if now_ms < one.until_ms),
         maintenance=tuple(work_times.within(posted.maintenance, soon, zone)),
         delivered=posted.delivered,
+        questions=posted.questions,
+        rollout=posted.rollout,
     )
 
 

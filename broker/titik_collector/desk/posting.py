@@ -16,7 +16,13 @@ from pathlib import Path
 
 import msgspec
 
-from titik_collector.alerts.desk_facts import Acknowledgement, DeliveryTime, Silence
+from titik_collector.alerts.desk_facts import (
+    Acknowledgement,
+    AskedQuestion,
+    DeliveryTime,
+    RolloutOrder,
+    Silence,
+)
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replacing
 from titik_collector.limits import MAX_POSTED
@@ -24,17 +30,21 @@ from titik_collector.store import (
     desk_acks,
     desk_maintenance,
     desk_opening,
+    desk_questions,
     desk_rights,
+    desk_rollouts,
     desk_silences,
 )
 from titik_collector.store.database import Database, StoreError
 from titik_collector.store.desk_maintenance import MaintenanceRow
 from titik_collector.store.opening import Where
+from titik_wire.instant import MINUTE_MS
 
 log = logging.getLogger(__name__)
 FILE = "posted.json"
 VERSION = 1
-TABLE = "maintenance"  # the newest of those that are read
+TABLE = "maintenance"  # the newest of those that no desk lacks which anybody entered something in
+QUESTION_MS = 5 * MINUTE_MS  # a question is posted so long; the collector gives up before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +56,8 @@ class Posted:
     silences: tuple[Silence, ...] = ()
     maintenance: tuple[MaintenanceRow, ...] = ()
     delivered: tuple[DeliveryTime, ...] = ()
+    questions: tuple[AskedQuestion, ...] = ()
+    rollout: RolloutOrder | None = None
 
 
 def post(db: Database, where: Where, now_ms: int | None = None) -> None:
@@ -64,10 +76,15 @@ def read(db: Database, now_ms: int) -> Posted:
     silences = [
         row.silence._replace(until_ms=row.end_ms) for row in desk_silences.not_over(db, now_ms)
     ]
+    # A desk on a server may be older than the collector.
+    has_questions = db.has_table("question")
     return Posted(
         acks=tuple(desk_acks.not_over(db, now_ms)),
         silences=tuple(silences),
         maintenance=tuple(desk_maintenance.not_over(db, now_ms)),
+        questions=tuple(desk_questions.since(db, now_ms - QUESTION_MS)) if has_questions else (),
+        # A desk on a server may be older than the collector.
+        rollout=desk_rollouts.newest(db) if db.has_table("rollout") else None,
     )
 
 

@@ -2,13 +2,15 @@
 
     ca/ca.key  ca/issued/<serial>.crt  ca/revoked      root's alone
     tls/ca.crt  tls/server.crt  tls/crl.pem            mosquitto's, readable
+    tls/next.crt  ca/next.key                          of the authority that comes after it
     tls/server.key                                     mosquitto's alone
 
 Rule: a key is readable by its owner alone from its first byte; a router's key is in its bundle and
 nowhere else.
 Rule: an authority that certified somebody is never made again: that would cut everybody off.
 Rule: a revocation is in two files, revoked and crl.pem, and holds while one of them has it.
-Rule: everything is valid from EPOCH on, because a router's clock may be years behind.
+Rule: ca.crt has the city's authority first, and behind it the one before, while some still log in
+by it. crl.pem has a list of each: OpenSSL lets no one in whose authority has none.
 Rule: lifetimes outlast routers that no one visits. The server's certificate and the revocation
 list are renewed by a timer long before they expire, and no router notices.
 """
@@ -23,12 +25,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from titik_collector.config.model import CERT_DAYS
+from titik_collector.enrolment import signing
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.languages.codes import marked
@@ -36,18 +38,16 @@ from titik_collector.wording.mendable import Mendable
 from titik_collector.wording.sentence import Sentence
 from titik_mqtt.endpoint import LOOPBACK
 
-EPOCH = dt.datetime(2020, 1, 1)  # before any firmware that the agent runs on was built
-CA_DAYS = 40 * 365
 ROUTER_DAYS = 30 * 365
 SERVER_DAYS = 3 * 365
 SERVER_RENEW_DAYS = 2 * 365  # renewed when less is left, by a weekly timer
-CRL_DAYS = 10 * 365  # renewed every week; a list that expired would lock every router out
 RENEW = "titik broker renew"
 
-Key = ec.EllipticCurvePrivateKey
+# Behind a certificate, as PEM allows: what its router was given when it was enrolled.
+_TRUSTS = "trusts "
+_INSTALLED = "installed "  # where it was signed again
+
 _Read = TypeVar("_Read")
-# What cryptography raises of bytes that are no certificate, key or list, or none that we made.
-_DAMAGED = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
 SIGNED = ("server.crt", "server.key", "crl.pem")  # what the authority can make again
 
 
@@ -105,6 +105,15 @@ class Authority:
         return (self._ca / "ca.key").exists()
 
     @property
+    def has_key(self) -> bool:
+        """Whether the key that is here is its own."""
+        try:
+            self._key()
+        except AuthorityError:
+            return False
+        return True
+
+    @property
     def has_server(self) -> bool:
         """Whether the broker has its certificate and key."""
         return all((self._tls / name).exists() for name in ("server.crt", "server.key"))
@@ -116,8 +125,10 @@ class Authority:
 
     @property
     def ca_pem(self) -> str:
-        """What routers and engineers trust."""
-        return _read(self.ca_file).decode()
+        """What routers and engineers trust: what the broker does, and what comes after it."""
+        following = self._tls / "next.crt"
+        beside = following.read_text() if following.exists() else ""
+        return _read(self.ca_file).decode() + beside
 
     def check(self) -> None:
         """AuthorityError unless it can certify and revoke."""
@@ -132,24 +143,11 @@ class Authority:
         if self.begun:
             self.check()
             return False
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = _name(name)
-        usage = x509.KeyUsage(
-            digital_signature=False, content_commitment=False, key_encipherment=False,
-            data_encipherment=False, key_agreement=False, key_cert_sign=True, crl_sign=True,
-            encipher_only=False, decipher_only=False,
-        )  # fmt: skip
-        certificate = (
-            _builder(subject, subject, key.public_key(), CA_DAYS)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage, critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-            .sign(key, hashes.SHA256())
-        )
+        certificate, key = signing.new_authority(name)
         (self._ca / "revoked").touch(0o600)
-        replace_file(self._ca / "ca.key", _key_pem(key))
+        replace_file(self._ca / "ca.key", key)
         # Last: with it, all is there.
-        replace_file(self._tls / "ca.crt", _pem(certificate), self._readable())
+        replace_file(self._tls / "ca.crt", certificate, self._readable())
         return True
 
     def certify_server(self, host: str) -> None:
@@ -160,15 +158,22 @@ class Authority:
         except ValueError:
             names = [x509.DNSName(host)]
         local = x509.IPAddress(ipaddress.ip_address(LOOPBACK))  # tools on this machine
-        certificate = self._sign(
-            host, key, SERVER_DAYS, ExtendedKeyUsageOID.SERVER_AUTH, [*names, local]
+        certificate = signing.signed(
+            self._certificate(),
+            self._key(),
+            host,
+            key.public_key(),
+            SERVER_DAYS,
+            ExtendedKeyUsageOID.SERVER_AUTH,
+            [*names, local],
         )
-        replace_file(self._tls / "server.key", _key_pem(key), self._its)
-        replace_file(self._tls / "server.crt", _pem(certificate), self._readable())
+        replace_file(self._tls / "server.key", signing.key_pem(key), self._its)
+        replace_file(self._tls / "server.crt", signing.pem(certificate), self._readable())
 
     def hand_over(self) -> None:
         """Make the server's files mosquitto's, whatever user put them there."""
-        for name in ("ca.crt", "server.crt", "server.key"):
+        later = [one for one in ("next.crt", "handover.json") if (self._tls / one).exists()]
+        for name in ("ca.crt", "server.crt", "server.key", *later):
             whose = self._its if name.endswith(".key") else self._readable()
             os.chown(self._tls / name, whose.uid, whose.gid)
             (self._tls / name).chmod(whose.mode)
@@ -176,10 +181,52 @@ class Authority:
     def certify_router(self, router: str) -> tuple[str, str]:
         """A new certificate and key, as PEM; no one else keeps the key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(router, key, ROUTER_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH, [])
-        file = self._issued_file(certificate.serial_number)
-        replace_file(file, _pem(certificate))
-        return _pem(certificate), _key_pem(key)
+        trusts = self.given()
+        return self._issue(router, key.public_key(), trusts), signing.key_pem(key)
+
+    def given(self) -> tuple[str, ...]:
+        """Fingerprints of what a router is given to trust when it is enrolled."""
+        return tuple(signing.fingerprint(one) for one in self._known())
+
+    def certify_again(self, one: Issued) -> str:
+        """A new certificate for the key that a router has, as PEM."""
+        public = signing.public_key(self.certificate_of(one))
+        trusts = tuple(sorted(self.trusted_by(one)))
+        return self._issue(one.router, public, trusts, self.installed(one))
+
+    def trusted_by(self, one: Issued) -> frozenset[str]:
+        """Fingerprints of the authorities that came with the router's key, as far as is known."""
+        return frozenset(self._noted(one, _TRUSTS))
+
+    def installed(self, one: Issued) -> str:
+        """The fingerprint of the certificate that came with the router's key."""
+        found = [*self._noted(one, _INSTALLED), signing.fingerprint(self.certificate_of(one))]
+        return found[0]
+
+    def _noted(self, one: Issued, what: str) -> list[str]:
+        lines = _read(self._issued_file(one.serial)).decode().splitlines()
+        return [line[len(what) :] for line in lines if line.startswith(what)]
+
+    def _issue(
+        self,
+        router: str,
+        public: ec.EllipticCurvePublicKey,
+        trusts: tuple[str, ...] = (),
+        installed: str | None = None,
+    ) -> str:
+        use = ExtendedKeyUsageOID.CLIENT_AUTH
+        certificate = signing.signed(
+            self._certificate(), self._key(), router, public, ROUTER_DAYS, use, []
+        )
+        noted = "".join(f"{_TRUSTS}{one}\n" for one in trusts)
+        noted += "" if installed is None else f"{_INSTALLED}{installed}\n"
+        replace_file(self._issued_file(certificate.serial_number), signing.pem(certificate) + noted)
+        return signing.pem(certificate)
+
+    def forget(self, pem: str) -> None:
+        """A certificate whose key nobody got."""
+        serial = x509.load_pem_x509_certificate(pem.encode()).serial_number
+        self._issued_file(serial).unlink(missing_ok=True)
 
     def issued(self) -> list[Issued]:
         """Every router's certificates, by name, the oldest first; none may be damaged."""
@@ -195,6 +242,8 @@ class Authority:
     def revoke(self, router: str, but_newest: bool = False) -> int:
         """Revoke a router's certificates and write the list; how many they were.
 
+        `but_newest`: those of its newest key stay, for one that was signed again comes later.
+
         A damaged certificate of another lets no one in; AuthorityError if it may be the only one.
         """
         with locked(self._directory):
@@ -205,9 +254,27 @@ class Authority:
                 raise damaged[0]
             for error in damaged:
                 print(f"warning: it may be of {router}: {error}", file=sys.stderr)
-            gone = good[:-1] if but_newest else good
-            self._write_revoked(self._revoked() | {one.serial: _now() for one in gone})
+            gone = (
+                [one for one in good if not self._is_of_key(one, good[-1])] if but_newest else good
+            )
+            self._write_revoked(self._revoked() | {one.serial: signing.now() for one in gone})
+            if any(map(self._is_unlistable, gone)):
+                print(
+                    f"warning: {router}: a revoked certificate is of the authority before, whose"
+                    " key is not here to list it, so its key still opens the broker to this name"
+                    " until: titik broker authority forget",
+                    file=sys.stderr,
+                )
         return len(gone)
+
+    def _is_unlistable(self, one: Issued) -> bool:
+        """Whether no list that we can write has it."""
+        certificate, others = self.certificate_of(one), self.trusted()[1:]
+        is_before = any(signing.is_signed(certificate, by) for by in others)
+        return is_before and not (self._ca / "old.key").exists()
+
+    def _is_of_key(self, one: Issued, other: Issued) -> bool:
+        return signing.is_same_key(self.certificate_of(one), self.certificate_of(other))
 
     def revoked(self) -> frozenset[int]:
         """Serials that either file has."""
@@ -215,7 +282,7 @@ class Authority:
 
     def noted(self) -> frozenset[int]:
         """Serials that `revoked` has, which on a twin may be behind crl.pem."""
-        return frozenset(_load(self._ca / "revoked", _entries))
+        return frozenset(load(self._ca / "revoked", signing.entries))
 
     def write_crl(self) -> None:
         """The revocation list, valid for CRL_DAYS from now; `revoked` gets back what it lost."""
@@ -226,7 +293,7 @@ class Authority:
         """What the timer does: the list always, the server's certificate when it is time."""
         with locked(self._directory):
             self.write_crl()
-            done = [f"revocation list renewed for {CRL_DAYS} days"]
+            done = [f"revocation list renewed for {signing.CRL_DAYS} days"]
             if self._server_is_due():
                 self.certify_server(host)
                 done.append(f"server certificate renewed for {SERVER_DAYS} days")
@@ -236,20 +303,27 @@ class Authority:
         """Everything that ends, of revoked certificates nothing."""
         yield Expiry(
             marked("certificate authority"),
-            _until(self._certificate()),
-            marked("make a new city CA"),
+            signing.ends(self._certificate()),
+            "titik broker authority switch",
         )
-        yield Expiry(marked("server certificate"), _until(self._server_certificate()), RENEW)
-        yield Expiry(marked("revocation list"), _naive(self._crl(), "next_update"), RENEW)
-        for one in _newest(self.issued()):
-            remedy = f"titik router rotate {one.router}"
+        yield Expiry(marked("server certificate"), signing.ends(self._server_certificate()), RENEW)
+        yield Expiry(marked("revocation list"), signing.naive(self._crl(), "next_update"), RENEW)
+        for one in newest(self.issued()):
+            remedy = f"titik router renew {one.router}"
             what = Sentence(marked("certificate of router {router}"), router=one.router)
             yield Expiry(what, one.until, remedy)
 
     def warnings(self, now: dt.datetime | None = None) -> list[str]:
         """What ends within CERT_DAYS or does not belong together, with the remedy."""
         found = self.misfits()
-        now = now or _now()
+        if not (self._tls / "next.crt").exists():
+            found.append(
+                marked(
+                    "there is no next authority, so a lost ca.key is a visit to every router: titik"
+                    " broker authority next"
+                )
+            )
+        now = now or signing.now()
         ends = marked("{what} expires in {days} days: {remedy}")
         ended = marked("{what} expired {days} days ago: {remedy}")
         for one in self.expiries():
@@ -270,9 +344,8 @@ class Authority:
                 key()
             except AuthorityError as error:
                 yield error.text
-        authority = self._certificate()
         others = self._of_another()
-        if not _is_signed(self._server_certificate(), authority):
+        if not any(signing.is_signed(self._server_certificate(), one) for one in self.trusted()):
             file = self._tls / "server.crt"
             text = marked(
                 "{file}: is not signed by {authority}, so who trusts the one refuses the other;"
@@ -291,14 +364,14 @@ class Authority:
     def _unlisted(self) -> Iterator[str]:
         """Where the two files that have the revocations are not the same."""
         crl, remedy = self._crl(), f"titik broker renew {self._directory}"
-        if not crl.is_signature_valid(_public(self._certificate())):
+        if not crl.is_signature_valid(signing.public_key(self._certificate())):
             text = marked(
                 "{file}: is not signed by {authority}, so every router is kept out; make it:"
                 " {remedy}"
             )
             files = {"file": str(self._tls / "crl.pem"), "authority": str(self._tls / "ca.crt")}
             yield Sentence(text, **files, remedy=remedy)
-        if _listed(crl).keys() != _load(self._ca / "revoked", _entries).keys():
+        if signing.listed(crl).keys() != load(self._ca / "revoked", signing.entries).keys():
             text = marked(
                 "{file} and {other} do not list the same certificates; to give each what the other"
                 " has: {remedy}"
@@ -308,8 +381,22 @@ class Authority:
 
     def _of_another(self) -> list[str]:
         """The routers that another authority certified: then this one may be the wrong one."""
-        authority, (found, _) = self._certificate(), self._read_issued()
-        return [one.router for one in _newest(found) if not _is_signed(self._of(one), authority)]
+        trusted, (found, _) = self._known(), self._read_issued()
+        return [
+            one.router
+            for one in newest(found)
+            if not any(signing.is_signed(self.certificate_of(one), by) for by in trusted)
+        ]
+
+    def _known(self) -> tuple[x509.Certificate, ...]:
+        """With what comes after it, which may have signed before it came in force."""
+        following = self._tls / "next.crt"
+        more = (load(following, signing.an_authority),) if following.exists() else ()
+        return (*self.trusted(), *more)
+
+    def trusted(self) -> tuple[x509.Certificate, ...]:
+        """By the broker: the city's authority, and perhaps the one before."""
+        return load(self.ca_file, signing.authorities)
 
     def _read_issued(self) -> tuple[list[Issued], list[AuthorityError]]:
         """As `issued`, and what is damaged."""
@@ -317,7 +404,7 @@ class Authority:
         found, damaged = [], []
         for file in self._issued_files():
             try:
-                router, serial, until = _load(file, _named)
+                router, serial, until = load(file, signing.named)
                 if file != self._issued_file(serial):
                     raise _amiss(marked("{file}: is of another serial number; {remedy}"), file)
             except AuthorityError as error:
@@ -332,60 +419,51 @@ class Authority:
             self._server_key()
         except AuthorityError:
             return True
-        server = self._server_certificate()
-        if not _is_signed(server, self._certificate()) and not self._of_another():
+        server, trusted = self._server_certificate(), self.trusted()
+        if not any(signing.is_signed(server, one) for one in trusted) and not self._of_another():
             return True  # it is damaged, though it parses
-        return (_until(server) - _now()).days < SERVER_RENEW_DAYS
-
-    def _sign(
-        self,
-        name: str,
-        key: Key,
-        days: int,
-        use: x509.ObjectIdentifier,
-        names: list[x509.GeneralName],
-    ) -> x509.Certificate:
-        issuer = self._certificate()
-        builder = (
-            _builder(_name(name), issuer.subject, key.public_key(), days)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
-            .add_extension(_by(issuer), critical=False)
+        # Of the authority before, it stays as long as it can: some may trust no other yet.
+        is_old = len(trusted) > 1 and signing.is_signed(server, trusted[1])
+        return (signing.ends(server) - signing.now()).days < (
+            CERT_DAYS if is_old else SERVER_RENEW_DAYS
         )
-        if names:
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        return builder.sign(self._key(), hashes.SHA256())
 
     def _write_revoked(self, revoked: dict[int, dt.datetime]) -> None:
-        pem = self._crl_pem(revoked)
+        lists = signing.crl_pem(revoked, self._certificate(), self._key())
+        lists += "".join(self._other_lists(revoked))
         lines = "".join(f"{serial:x} {at.isoformat()}\n" for serial, at in revoked.items())
         replace_file(self._ca / "revoked", lines)
-        replace_file(self._tls / "crl.pem", pem, self._readable())
+        replace_file(self._tls / "crl.pem", lists, self._readable())
 
-    def _crl_pem(self, revoked: dict[int, dt.datetime]) -> str:
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self._certificate().subject)
-            .last_update(EPOCH)  # as with certificates: the clock that checks it may be behind
-            .next_update(_now() + dt.timedelta(days=CRL_DAYS))
-            .add_extension(_by(self._certificate()), critical=False)
-        )
-        for serial, at in revoked.items():
-            builder = builder.add_revoked_certificate(_entry(serial, at))
-        crl = builder.sign(self._key(), hashes.SHA256())
-        return crl.public_bytes(serialization.Encoding.PEM).decode()
+    def _other_lists(self, revoked: dict[int, dt.datetime]) -> Iterator[str]:
+        """Of the authority before; without its key the last one, which cannot be written again."""
+        file = self._ca / "old.key"
+        for authority in self.trusted()[1:]:
+            if file.exists():
+                yield signing.crl_pem(revoked, authority, load(file, signing.a_private_key))
+                continue
+            try:
+                lists = load(self._tls / "crl.pem", signing.lists)
+            except AuthorityError:
+                continue
+            for one in lists:
+                if one.issuer == authority.subject:
+                    yield one.public_bytes(serialization.Encoding.PEM).decode()
 
-    def _server_key(self) -> Key:
+    def _server_key(self) -> signing.Key:
         file, certificate = self._tls / "server.key", self._server_certificate()
-        key = _load(file, _private_key)
-        if not _is_pair(key, certificate):
+        key = load(file, signing.a_private_key)
+        if not signing.is_pair(key, certificate):
             raise _amiss(marked("{file}: is not the key of server.crt; {remedy}"), file)
         return key
 
-    def _key(self) -> Key:
+    def _key(self) -> signing.Key:
         file = self._ca / "ca.key"
-        key = _load(file, _private_key)
-        if not _is_pair(key, self._certificate()):
+        key = load(file, signing.a_private_key)
+        following = self._ca / "next.key"
+        if not signing.is_pair(key, self._certificate()) and following.exists():
+            key = load(following, signing.a_private_key)  # a switch was cut short; it is in force
+        if not signing.is_pair(key, self._certificate()):
             text = marked("{file}: is not the key of {authority}; {remedy}")
             files = {"file": str(file), "authority": str(self._tls / "ca.crt")}
             remedy = _bring_back_pair(self._directory)
@@ -393,16 +471,19 @@ class Authority:
         return key
 
     def _certificate(self) -> x509.Certificate:
-        return _load(self._tls / "ca.crt", _authority)
+        return load(self._tls / "ca.crt", signing.an_authority)
 
     def _server_certificate(self) -> x509.Certificate:
-        return _load(self._tls / "server.crt", _certificate)
+        return load(self._tls / "server.crt", signing.a_certificate)
 
     def _crl(self) -> x509.CertificateRevocationList:
-        return _load(self._tls / "crl.pem", _list)
+        """Of the city's authority, wherever in the file it stands."""
+        lists, subject = load(self._tls / "crl.pem", signing.lists), self._certificate().subject
+        return next((one for one in lists if one.issuer == subject), lists[0])
 
-    def _of(self, one: Issued) -> x509.Certificate:
-        return _load(self._issued_file(one.serial), _certificate)
+    def certificate_of(self, one: Issued) -> x509.Certificate:
+        """What was signed."""
+        return load(self._issued_file(one.serial), signing.a_certificate)
 
     def _issued_file(self, serial: int) -> Path:
         return self._ca / "issued" / f"{serial:x}.crt"
@@ -412,9 +493,9 @@ class Authority:
 
     def _revoked(self) -> dict[int, dt.datetime]:
         """What either file has: one that was cut still parses, and would let somebody in again."""
-        known = _load(self._ca / "revoked", _entries)
+        known = load(self._ca / "revoked", signing.entries)
         try:
-            return _listed(self._crl()) | known
+            return signing.listed_in(load(self._tls / "crl.pem", signing.lists)) | known
         except AuthorityError:  # as before it was made first; a check reports it
             return known
 
@@ -425,8 +506,10 @@ class Authority:
 def revoked_in(revoked: bytes, crl: bytes) -> frozenset[int]:
     """Serials that either file of another broker has; ValueError if one is damaged."""
     try:
-        return frozenset(_entries(revoked)) | frozenset(_listed(_list(crl)))
-    except _DAMAGED as error:
+        return frozenset(signing.entries(revoked)) | frozenset(
+            signing.listed_in(signing.lists(crl))
+        )
+    except signing.DAMAGED as error:
         raise ValueError("its revocations are damaged") from error
 
 
@@ -457,11 +540,11 @@ def _read(file: Path) -> bytes:
         raise _amiss(marked("{file}: is missing; {remedy}"), file) from error
 
 
-def _load(file: Path, loader: Callable[[bytes], _Read]) -> _Read:
+def load(file: Path, loader: Callable[[bytes], _Read]) -> _Read:
     """AuthorityError if it is missing or damaged."""
     try:
         return loader(_read(file))
-    except _DAMAGED as error:
+    except signing.DAMAGED as error:
         raise _amiss(marked("{file}: is damaged; {remedy}"), file) from error
 
 
@@ -469,70 +552,9 @@ def _amiss(text: str, file: Path) -> AuthorityError:
     return AuthorityError(Sentence(text, file=str(file), remedy=_remedy(file)))
 
 
-def _private_key(pem: bytes) -> Key:
-    key = serialization.load_pem_private_key(pem, None)
-    if not isinstance(key, Key):
-        raise ValueError("a key of another kind")
-    return key
-
-
-def _certificate(pem: bytes) -> x509.Certificate:
-    """One of ours; it is parsed as it is asked, so all that is asked later is asked here."""
-    one = x509.load_pem_x509_certificate(pem)
-    if not isinstance(one.public_key(), ec.EllipticCurvePublicKey):
-        raise ValueError("a key of another kind")
-    if one.signature_hash_algorithm is None:
-        raise ValueError("a signature of another kind")
-    _ = one.subject, one.issuer, _until(one)
-    return one
-
-
-def _authority(pem: bytes) -> x509.Certificate:
-    """No other vouches for it."""
-    one = _certificate(pem)
-    if not _is_signed(one, one):
-        raise ValueError("not signed by itself")
-    return one
-
-
-def _list(pem: bytes) -> x509.CertificateRevocationList:
-    """As `_certificate`."""
-    crl = x509.load_pem_x509_crl(pem)
-    if crl.signature_hash_algorithm is None or _naive(crl, "next_update") is None:
-        raise ValueError("a list of another kind")
-    _listed(crl)
-    return crl
-
-
-def _named(pem: bytes) -> tuple[str, int, dt.datetime]:
-    """Whose a certificate is, its serial number and until when it is valid."""
-    one = _certificate(pem)
-    (name,) = one.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(name.value), one.serial_number, _until(one)
-
-
-def _newest(issued: list[Issued]) -> list[Issued]:
+def newest(issued: list[Issued]) -> list[Issued]:
     """What each router logs in with."""
     return list({one.router: one for one in issued if not one.revoked}.values())
-
-
-def _entries(text: bytes) -> dict[int, dt.datetime]:
-    """When each serial number was revoked."""
-    pairs = (line.split() for line in text.decode().split("\n") if line)
-    found = {int(serial, 16): dt.datetime.fromisoformat(at) for serial, at in pairs}
-    for serial, at in found.items():
-        _entry(serial, at)
-    return found
-
-
-def _entry(serial: int, at: dt.datetime) -> x509.RevokedCertificate:
-    """ValueError if the list could not have it."""
-    return x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
-
-
-def _listed(crl: x509.CertificateRevocationList) -> dict[int, dt.datetime]:
-    """As `_entries`, of mosquitto's copy."""
-    return {one.serial_number: _naive(one, "revocation_date") for one in crl}
 
 
 def _remedy(file: Path) -> str:
@@ -546,88 +568,21 @@ def _remedy(file: Path) -> str:
             " router"
         )
         commands = (
-            f"echo {file.stem} {_now().isoformat()} >>{directory / 'ca' / 'revoked'}; rm {file};"
+            f"echo {file.stem} {signing.now().isoformat()} >>{directory / 'ca' / 'revoked'};"
+            f" rm {file};"
             f" titik broker renew {directory}"
         )
         return Sentence(text, way=_from_backup(directory, name), commands=commands)
+    if name == "ca/ca.key" and (directory / "tls" / "next.crt").exists():
+        text = marked("{way}; if there is none, go on with the next authority: {command}")
+        way = _from_backup(directory, name)
+        return Sentence(text, way=way, command="titik broker authority switch")
     return bring_back(directory, name)
-
-
-def _is_signed(one: x509.Certificate, authority: x509.Certificate) -> bool:
-    assert one.signature_hash_algorithm is not None
-    how = ec.ECDSA(one.signature_hash_algorithm)
-    if one.issuer != authority.subject:
-        return False
-    try:
-        _public(authority).verify(one.signature, one.tbs_certificate_bytes, how)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _is_pair(key: Key, certificate: x509.Certificate) -> bool:
-    return key.public_key().public_numbers() == _public(certificate).public_numbers()
-
-
-def _public(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
-    key = certificate.public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey)
-    return key
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, days: int
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(EPOCH)
-        .not_valid_after(_now() + dt.timedelta(days=days))
-    )
-
-
-def _by(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    """Whose key signed; Python 3.13 and RFC 5280 want it in all but an authority's own."""
-    return x509.AuthorityKeyIdentifier.from_issuer_public_key(_public(authority))
-
-
-def _name(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def _key_pem(key: Key) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
 
 
 def days_of_authority(directory: Path, now: dt.datetime) -> int | None:
     """Until the city's authority ends, whose certificate anybody may read; None: it cannot be."""
     try:
-        return (_until(_load(directory / "tls" / "ca.crt", _authority)) - now).days
+        return (signing.ends(load(directory / "tls" / "ca.crt", signing.an_authority)) - now).days
     except AuthorityError:
         return None
-
-
-def _until(certificate: x509.Certificate) -> dt.datetime:
-    return _naive(certificate, "not_valid_after")
-
-
-def _naive(one: object, name: str) -> dt.datetime:
-    """A date in UTC without a zone, as all releases since 38 have it; since 42 it warns."""
-    later: dt.datetime | None = getattr(one, f"{name}_utc", None)
-    found: dt.datetime = getattr(one, name) if later is None else later.replace(tzinfo=None)
-    return found
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)

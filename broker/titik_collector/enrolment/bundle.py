@@ -31,7 +31,7 @@ put() {{ # name, mode; the content is on standard input
 
 # agent.toml on standard input: with this name and this broker; all other lines of it stay.
 settings() {{
-	awk -v fresh="$1" '
+	awk -v fresh="$1" -v keep="$2" '
 	BEGIN {{
 		print "router = \\"{router}\\""
 		ours = "host|port|tls|ca_file|cert_file|key_file|password_file"
@@ -46,11 +46,17 @@ settings() {{
 	}}
 	section == "" && $0 ~ "^[ \t]*(router|broker[.](" ours "))[ \t]*=" {{ next }}
 	section == "[broker]" && $0 ~ "^[ \t]*(" ours ")[ \t]*=" {{ next }}
+	section == "" && keep != "" && /^[ \t]*spool[ \t]*[.=]/ {{
+		if (/^[ \t]*spool[ \t]*[.]/) print "spool." keep
+		keep = ""
+	}}
 	{{ print; lines++ }}
 	/^[ \t]*\\[/ && section == "[broker]" {{ print broker; done = 1 }}
+	/^[ \t]*\\[/ && section == "[spool]" && keep != "" {{ print keep; keep = "" }}
 	END {{
 		if (!done) print "\\n[broker]\\n" broker
 		if (!lines && fresh != "") print "\\n[spool]\\n" fresh
+		else if (keep != "") print "\\n[spool]\\n" keep
 	}}'
 }}
 
@@ -90,11 +96,15 @@ config broker 'broker'
 END
 else
 	touch "$etc/agent.toml"
-	folders= # those of the service, if there is one
+	folders= keep= # those of the service, if there is one
 	if [ -e "$root$unit" ]; then
-		folders='directory = "/run/titik-agent"\\npersist_dir = "/var/lib/titik-agent"'
+		keep='persist_dir = "/var/lib/titik-agent"' # also for certificates from a distance
+		folders="directory = \\"/run/titik-agent\\"\\n$keep"
+		if grep -Eq "^[^#]*(persist_dir|[\\"']spool[\\"'])" "$etc/agent.toml"; then
+			keep=
+		fi
 	fi
-	settings "$folders" <"$etc/agent.toml" | put agent.toml 600
+	settings "$folders" "$keep" <"$etc/agent.toml" | put agent.toml 600
 fi
 
 if [ -z "$root" ]; then
@@ -119,8 +129,10 @@ if [ -z "$root" ]; then
 	if command -v titik-agent >/dev/null; then
 		titik-agent check || echo "it does not work yet: correct what FAIL names"
 	fi
+	echo "{router} is set up; see whether it works: titik-agent check"
+else
+	echo "{router} is set up below $root, for a machine that starts from there"
 fi
-echo "{router} is set up; see whether it works: titik-agent check"
 """
 
 _ENGINEER = """\

@@ -1,10 +1,12 @@
 """Writes the feeds: a folder for each release, with its packages and their signed list.
 
 Rule: packages that lie there stay, so that a router can go back to an older version.
+Rule: a version is published once. Other content of it is refused, and changes nothing.
 Rule: a folder has one pair of keys. Routers that trust them would refuse a list of other ones.
 Rule: the list comes after its packages, and each file is whole: a router may be reading.
 """
 
+import filecmp
 import gzip
 import shutil
 import subprocess
@@ -45,6 +47,11 @@ def write_feeds(
             "docs/routers.md says where to get it"
         )
     _refuse_other_keys(out, keys)
+    for release in OPKG_RELEASES:
+        _refuse_changed(out / release, kinds[".ipk"])
+        _refuse_unfit(out / release, kinds[".ipk"])
+    for release in APK_RELEASES:
+        _refuse_changed(out / release, kinds[".apk"])
     made = []
     for release in OPKG_RELEASES:
         if folder := _filled(out / release, kinds[".ipk"]):
@@ -72,6 +79,24 @@ def _refuse_other_keys(out: Path, keys: SigningKeys) -> None:
                 f"{file} is of other keys: routers that trust it would refuse this feed. Bring the "
                 "former keys back, or name another folder (docs/routers.md, A new signing key)"
             )
+
+
+def _refuse_changed(folder: Path, packages: Sequence[Path]) -> None:
+    """Routers that have a version never look at it again, and would run another than the rest."""
+    given: dict[str, Path] = {}
+    for one in packages:
+        for other in (folder / one.name, given.setdefault(one.name, one)):
+            if other.exists() and not filecmp.cmp(one, other, shallow=False):
+                raise FeedError(
+                    f"{one} is of a version that was published already, with other content: "
+                    f"{other}. Raise the version; if no router can have it yet, remove that file"
+                )
+
+
+def _refuse_unfit(folder: Path, packages: Sequence[Path]) -> None:
+    """What opkg's list cannot have, before it lies in the feed."""
+    every = [*(folder / name for name in _names(folder, ".ipk")), *packages]
+    packages_text({one.name: _content(one) for one in every})
 
 
 def _filled(folder: Path, packages: Sequence[Path]) -> Path | None:

@@ -17,6 +17,11 @@ _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeDecodeError)
 
 def packages_text(packages: Mapping[str, bytes]) -> str:
     """The file `Packages`, of files by their names."""
+    named: dict[tuple[str, ...], str] = {}
+    for name in sorted(packages):
+        other = named.setdefault(_identity(name, packages[name]), name)
+        if other != name:
+            raise FeedError(f"{name} is the same package as {other}, in its version too: keep one")
     return "".join(f"{_entry(name, packages[name])}\n" for name in sorted(packages))
 
 
@@ -26,6 +31,11 @@ def _entry(name: str, content: bytes) -> str:
     return (
         f"{head}\nFilename: {name}\nSize: {len(content)}\nSHA256sum: {digest}{mark}{description}\n"
     )
+
+
+def _identity(name: str, content: bytes) -> tuple[str, ...]:
+    lines = control(name, content).splitlines()
+    return tuple(one for one in lines if one.startswith(("Package:", "Version:", "Architecture:")))
 
 
 def control(name: str, content: bytes) -> str:

@@ -16,7 +16,7 @@ from titik_collector.ingest.seqs import Seqs
 from titik_collector.live.presence import Presence
 from titik_collector.received import Item
 from titik_collector.registry.registry import Registry
-from titik_collector.store import malformed, unknown_routers
+from titik_collector.store import malformed, unknown_routers, wishes
 from titik_collector.store.database import Database
 from titik_collector.store.ids import Names
 from titik_collector.store.subject_names import NamedRouter
@@ -61,6 +61,9 @@ class BatchWriter:
             changes += self._placing.place(batch.accepted)
             self._boot_times.place(changes)
             self._presence.record(batch.heard)
+            for router_id, report in batch.running:
+                if wishes.hear(self._db, router_id, report.running, report.arrived_ms):
+                    batch.saved.wishes.add(router_id)
             malformed.keep(self._db, batch.refused)
             unknown_routers.hear(self._db, batch.unknown)
             for name, more in batch.saved.counts().items():

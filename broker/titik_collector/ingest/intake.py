@@ -15,7 +15,14 @@ from titik_collector.ingest.boots import Boots
 from titik_collector.ingest.caps import Caps
 from titik_collector.ingest.saved import Saved
 from titik_collector.ingest.seqs import Seqs
-from titik_collector.received import Arrived, Item, Malformed, StatusReceived
+from titik_collector.received import (
+    Arrived,
+    Item,
+    Malformed,
+    ReplyReceived,
+    RunningReceived,
+    StatusReceived,
+)
 from titik_collector.registry.registry import Registry
 from titik_collector.store import ids
 from titik_collector.store.ids import BootName, Counters, InterfaceName, Names
@@ -32,6 +39,7 @@ class Batch:
     accepted: list[Accepted] = field(default_factory=list)  # to be placed in time
     # What is new to presence, with the router's id.
     heard: list[tuple[int, Arrived | StatusReceived]] = field(default_factory=list)
+    running: list[tuple[int, RunningReceived]] = field(default_factory=list)  # with router
     refused: list[Refused] = field(default_factory=list)
     unknown: list[tuple[str, int]] = field(default_factory=list)  # routers, and when
 
@@ -74,8 +82,10 @@ class Intake:
                 batch.saved.unregistered += 1
             elif isinstance(item, Arrived):
                 self._take_sample(one.router_id, item, one.counted, batch)
-            else:
+            elif isinstance(item, StatusReceived):
                 self._take_status(one.router_id, item, batch)
+            else:
+                self._take_word(one.router_id, item, batch)
 
     def _named(self, item: Item) -> _Named:
         router_id = None if item.router is None else self._registered.router_id(item.router)
@@ -98,7 +108,7 @@ class Intake:
                 interfaces += [(router_id, name) for name in counted]
             elif isinstance(item, StatusReceived):
                 boots.append((router_id, item.status.boot))
-            elif item.span is not None:
+            elif isinstance(item, Malformed) and item.span is not None:
                 runs.append((router_id, item.span[0]))
         self._seqs.read(runs)
         self._names.read(boots, interfaces)
@@ -171,6 +181,19 @@ class Intake:
             self._boots.hear(router_id, boot_name)
         else:
             self._boots.make(router_id, boot_name, online=False)
+
+    def _take_word(
+        self, router_id: int, item: RunningReceived | ReplyReceived, batch: Batch
+    ) -> None:
+        """It says nothing of whether the router is there: the broker may have kept it."""
+        saved = batch.saved
+        if not self._caps.allow("sample", router_id, item.arrived_ms):
+            saved.capped += 1
+        elif isinstance(item, RunningReceived):
+            batch.running.append((router_id, item))
+            saved.running.append((router_id, item.running))
+        else:
+            saved.replies.append((router_id, item.reply))
 
     def _refuse(self, router_id: int | None, item: Malformed, batch: Batch) -> None:
         """Keep a message that broke the contract, and settle its seqs if they can be read."""

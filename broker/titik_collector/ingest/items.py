@@ -8,16 +8,24 @@ from contextlib import suppress
 
 from titik_collector.broker_link.inbox import ReceivedMessage
 from titik_collector.ingest import decode, plausible
-from titik_collector.received import Arrived, Item, Malformed, StatusReceived
+from titik_collector.received import (
+    Arrived,
+    Item,
+    Malformed,
+    ReplyReceived,
+    RunningReceived,
+    StatusReceived,
+)
 from titik_wire import codec, packed, topics
 from titik_wire.errors import UnknownVersion, WireError
+from titik_wire.fleet_messages import RouterReply, Running
 from titik_wire.messages import Sample
 
 _MAY_BE_PACKED = tuple(f"/{kind}" for kind in topics.PACKED)
 
 
 def to_item(received: ReceivedMessage, now_ms: int) -> Item:
-    """A sample, a status or a malformed message, with `now_ms` as its arrival."""
+    """A message of a router or a malformed one, with `now_ms` as its arrival."""
     received = _unpacked(received)
     try:
         message = decode.decode(received.topic, received.payload)
@@ -31,6 +39,10 @@ def to_item(received: ReceivedMessage, now_ms: int) -> Item:
         return _sample(received, message, now_ms)
     if isinstance(message, decode.STATUSES):
         return StatusReceived(message, now_ms)
+    if isinstance(message, Running):
+        return RunningReceived(message, now_ms)
+    if isinstance(message, RouterReply):
+        return ReplyReceived(message, now_ms)
     return _malformed(received, "not a message of a router", now_ms)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from titik_collector.received import Arrived
 from titik_collector.store.malformed import MALFORMED, CountName
+from titik_wire.fleet_messages import RouterReply, Running
 
 
 @dataclass(slots=True)
@@ -19,6 +20,9 @@ class Saved:
     routers: dict[int, str] = field(default_factory=dict)  # id and name of those to be acked
     fresh: list[tuple[int, Arrived]] = field(default_factory=list)  # live and stored, with router
     prompt: set[int] = field(default_factory=set)  # whose newest fresh one came as it was taken
+    running: list[tuple[int, Running]] = field(default_factory=list)  # with router
+    wishes: set[int] = field(default_factory=set)  # routers that have another wish now
+    replies: list[tuple[int, RouterReply]] = field(default_factory=list)  # with router
 
     def counts(self) -> dict[CountName, int]:
         """What the store counts of it."""
@@ -40,3 +44,6 @@ class Saved:
         self.routers |= other.routers
         self.fresh += other.fresh
         self.prompt |= other.prompt
+        self.running += other.running
+        self.wishes |= other.wishes
+        self.replies += other.replies

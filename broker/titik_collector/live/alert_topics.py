@@ -44,6 +44,8 @@ SHORT: Mapping[Kind, tuple[str, str]] = {
     "delivery-failing": ("pesan tidak sampai", "messages do not arrive"),
     "line-down": ("jalur internet server putus", "the server's internet line is down"),
     "copied-city": ("salinan mengambil alih broker", "a copy took over the broker"),
+    "store-alone": ("data hanya di satu server", "the data is on one server alone"),
+    "upgrade-halted": ("pemutakhiran berhenti", "the upgrade halted"),
     "unknown-router": ("router tidak terdaftar", "a router that is not registered reports"),
 }
 OF_SERVER = "sambungan server putus-sambung", "the server's connection comes and goes"

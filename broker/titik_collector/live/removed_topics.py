@@ -21,6 +21,10 @@ def _left_behind(changes: Changes, unknown: frozenset[str]) -> Iterator[str]:
     for name in changes.removed:
         yield topics.sample(name)
         yield topics.ack(name)
+        yield topics.settings(name)
+        yield topics.certificate(name)
+        yield topics.upgrade(name)
+        yield topics.running(name)
         if name not in unknown:
             yield topics.status(name)
     for scope, names in (("router", changes.removed), ("site", changes.removed_sites)):

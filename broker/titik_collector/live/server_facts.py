@@ -18,13 +18,15 @@ from titik_collector.backups import seen
 from titik_collector.backups.seen import SeenBackup
 from titik_collector.config.alert_tables import Outside
 from titik_collector.live.outside_line import OutsideLine
-from titik_collector.store import settings, unknown_routers
-from titik_collector.store.database import Database
+from titik_collector.store import rollout_rows, settings, unknown_routers
+from titik_collector.store.database import Database, SecondServer
+from titik_collector.store.rollout_rows import RolloutRow
 from titik_wire.instant import DAY_MS, HOUR_MS, MINUTE_MS
 
 log = logging.getLogger(__name__)
 
 DISK_MS, BACKUP_MS, UNKNOWN_MS, CERTIFICATE_MS = 30_000, 5 * MINUTE_MS, MINUTE_MS, 6 * HOUR_MS
+SECOND_MS = MINUTE_MS
 SETTLED_MS = MINUTE_MS  # connected so long, no other collector takes the broker over
 
 
@@ -64,7 +66,9 @@ class ServerFacts:
     _backups: SeenBackup | None = None  # None: they cannot be read, or are not yet
     _collected_ms: int | None = None
     _unknown: int | None = None
+    _second: SecondServer | None = None
     _days: int | None = None
+    _halted: RolloutRow | None = None  # an upgrade that halted by itself
     _asking: threading.Thread | None = None
     _searching: threading.Thread | None = None
     _complaint: str | None = None
@@ -124,6 +128,9 @@ class ServerFacts:
             unknown_routers=self._unknown,
             line_down_since_ms=self._line.look(now_ms),
             is_line_tested=bool(self._watched.outside),
+            is_store_alone=alone(self._second),
+            upgrade_halted_ms=None if self._halted is None else self._halted.state_ms,
+            upgrade_failed=None if self._halted is None else self._halted.failed,
             is_copy=self._taken_over,
         )
 
@@ -139,7 +146,10 @@ class ServerFacts:
             self._look_for_backups()
             self._collected_ms = settings.number(self._db, "collected_ms")
         if self._is_due("unknown", now_ms, UNKNOWN_MS):
+            self._halted = rollout_rows.halted(self._db)
             self._unknown = len(unknown_routers.heard_since(self._db, now_ms - DAY_MS))
+        if self._is_due("second", now_ms, SECOND_MS):
+            self._second = self._db.second_server()
         if self._is_due("certificate", now_ms, CERTIFICATE_MS):
             self._ask_for_certificates(now_ms)
 
@@ -181,6 +191,11 @@ class ServerFacts:
 
     def _ask(self, now_ms: int) -> None:
         self._days = self._certificate_days(now_ms)
+
+
+def alone(second: SecondServer | None) -> bool | None:
+    """Whether one server has the store, where two should; None: it cannot be known."""
+    return None if second is None else second in ("missing", "awaited")
 
 
 def disk(folder: Path) -> DiskRoom | None:

@@ -3,17 +3,21 @@
 Rule: a series is there only while its value is known. None has a time of its own, so Prometheus
 marks it as stale when it is left out.
 Rule: base units: bytes, seconds, shares of one.
-Rule: labels come from the registry and from the rules alone, so their number has a bound.
+Rule: labels come from the registry and from the rules alone, so their number has a bound. Versions
+are the routers' own words: the most frequent ones have a name, and the others are one.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from titik_collector.limits import MAX_VERSION_LABELS
 from titik_collector.metrics.growing import RouterTotals
 from titik_collector.metrics.measured import REFUSED, STORED, Measured, MeasuredCity
+from titik_collector.queries import settings_status
 from titik_collector.queries.status import RouterStatus, SiteStatus
 
 Value = float | None
@@ -64,8 +68,10 @@ def _all(measured: Measured) -> Iterator[Metric]:
     yield alerts
     if measured.city is not None:
         yield from _of_samples(measured.city)
+        yield _versions(measured.city)
         yield from _of_sites(measured.city)
         yield from _of_routers(list(measured.city.status.routers()))
+        yield _of_settings(measured.city.status.routers())
         yield from _counted(measured, list(measured.city.status.routers()))
 
 
@@ -73,6 +79,17 @@ def _of_samples(city: MeasuredCity) -> Iterator[Metric]:
     for name in (STORED, REFUSED):
         words = f"Samples of all routers that were {name} since the page began."
         yield CounterMetricFamily(f"titik_samples_{name}", words, value=city.settled[name])
+
+
+def _versions(city: MeasuredCity) -> Metric:
+    words = "Routers that reported this agent and firmware last."
+    family = GaugeMetricFamily("titik_routers", words, labels=("version", "firmware"))
+    found = city.status.versions()
+    for one in found[:MAX_VERSION_LABELS]:
+        family.add_metric((one.version, one.firmware or ""), one.routers)
+    if others := sum(one.routers for one in found[MAX_VERSION_LABELS:]):
+        family.add_metric(("other", "other"), others)
+    return family
 
 
 def _of_sites(city: MeasuredCity) -> Iterator[Metric]:
@@ -149,6 +166,19 @@ def _of_routers(routers: Iterable[RouterStatus]) -> Iterator[Metric]:
         "Samples that the router still holds.",
         lambda one: one.line.spooled,
     )
+
+
+def _of_settings(routers: Iterable[RouterStatus]) -> Metric:
+    """Nothing while no router has any from a distance."""
+    family = GaugeMetricFamily(
+        "titik_settings_routers",
+        "Routers by what became of the settings that they were sent.",
+        labels=["state"],
+    )
+    counts = Counter(one.settings.state for one in routers if one.settings is not None)
+    for state in settings_status.STATES if counts else ():
+        family.add_metric([state], counts[state])
+    return family
 
 
 def _counted(measured: Measured, routers: Iterable[RouterStatus]) -> Iterator[Metric]:

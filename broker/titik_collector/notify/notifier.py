@@ -115,7 +115,8 @@ class Notifier:
         """A store in another place was restored: what is of long before is not sent."""
         assert self._look is not None
         place = self._look.place
-        if self.ledger.served == place:
+        before = self.ledger.served
+        if before == place:
             return
         gone = choosing.expired(self._messages(), now_ms)
         settled = {choosing.tried(one) for one in self.ledger.deliveries}
@@ -126,7 +127,9 @@ class Notifier:
         ]
         self.ledger.add(rows)
         self.ledger.serve(place)
-        if rows:
+        if rows and before is None:  # such as the digest of this morning
+            log.info("first start, messages of before are not sent messages=%d", len(rows))
+        elif rows:
             log.warning("store was restored, old messages are not sent messages=%d", len(rows))
 
     # What only we can see.

@@ -143,6 +143,18 @@ WORDS: dict[Kind, KindWords] = {
         marked("a copy took over the broker"),
         marked("Stop the copy. On the server: titik status"),
     ),
+    "store-alone": KindWords(
+        marked("The data of {where} is on one server alone since {since} ({length})"),
+        marked("The data of {where} is on two servers again since {end}, after {length}"),
+        marked("the data is on one server alone"),
+        marked("On the server: titik status"),
+    ),
+    "upgrade-halted": KindWords(
+        marked("The upgrade of the routers of {where} halted by itself at {since}"),
+        marked("The upgrade of the routers of {where} goes on or was ended at {end}"),
+        marked("the upgrade of the routers halted, because too many failed"),
+        marked("Which routers and why: titik fleet"),
+    ),
     "unknown-router": KindWords(
         marked("A router that is not registered reports in {where} since {since}"),
         marked("No unregistered router reports in {where} since {end}"),

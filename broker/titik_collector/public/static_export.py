@@ -1,6 +1,8 @@
 """Writes the public page as plain files: whole pages, in each language, whole without JavaScript.
 
 Rule: a file is replaced whole, and only when it changed; what a place had goes with the place.
+Rule: it is the only one who writes there. A folder that has anything else, or is not apart from
+the city's own files, is refused before anything is written or removed.
 Rule: every link is relative, so any web server or bucket serves the folder from any address.
 Rule: templates get a `PublicCity` and its past, and nothing else of the store.
 """
@@ -10,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -33,7 +36,7 @@ from titik_collector.public.suppression import FEW, LEAST, LOADS, TOTAL_STEP
 from titik_collector.queries import server_warnings
 from titik_collector.store import opening
 from titik_collector.timeline import server_clock
-from titik_collector.web import basemap
+from titik_collector.web import basemap, public_names
 from titik_collector.web.basemap import Basemap
 from titik_collector.web.places import MARKS
 from titik_collector.web.site_map import HEIGHT, WIDTH
@@ -54,10 +57,18 @@ class PublicExport:
         self._pasts = PublicPasts()
         self._written: dict[str, object] = {}  # by path, what each file followed from
         self._basemap: Basemap | None = basemap.of_city(config)
-        index = folder / "index.html"
-        if index.exists() and OURS not in index.read_text(errors="replace"):
+        config.check_served(folder)
+        pages = (folder / "index.html", *(folder / code / "index.html" for code in CODES))
+        found = (
+            one for one in pages if one.exists() and OURS not in one.read_text(errors="replace")
+        )
+        other = next(chain(public_names.others(folder), found), None)
+        if other is not None:
             raise ConfigError(
-                config.file, "public.directory", f"{index} is not ours", "name an empty folder"
+                config.file,
+                "public.directory",
+                f"{other} is not ours",
+                f"move it away, or name an empty folder and copy {open_data.DAYS} there",
             )
 
     def write(self, now_ms: int | None = None) -> int:
@@ -93,7 +104,8 @@ class PublicExport:
             self._remove_open_data()
         for folder in (f"{code}/{part}" for code in CODES for part in ("place", "badge")):
             for file in (self._folder / folder).glob("*.*"):
-                if f"{folder}/{file.name}" not in files:
+                path = f"{folder}/{file.name}"
+                if path not in files and public_names.is_page(path):
                     file.unlink()
 
     def _remove_open_data(self) -> None:

@@ -26,6 +26,8 @@ OF_SERVER: tuple[Kind, ...] = (
         "backup-unverified",
         "line-down",
         "copied-city",
+        "store-alone",
+        "upgrade-halted",
         "unknown-router",
     ),
 )
@@ -186,5 +188,9 @@ def _wrong_server(server: LiveServer, trial: Trial) -> LiveServer:
             return replace(server, line_down_since_ms=trial.from_ms)
         case "copied-city":
             return replace(server, is_copy=True)
+        case "store-alone":
+            return replace(server, is_store_alone=True)
+        case "upgrade-halted":
+            return replace(server, upgrade_halted_ms=trial.from_ms, upgrade_failed=1)
         case _:
             return replace(server, unknown_routers=1)

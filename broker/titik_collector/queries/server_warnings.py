@@ -9,18 +9,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from titik_collector.alerts import rules
 from titik_collector.broker_setup import behind
 from titik_collector.config.model import Config
 from titik_collector.languages.codes import marked
 from titik_collector.own_state import collector_state, systemd
 from titik_collector.own_state.collector_state import CollectorState
 from titik_collector.queries.collectors import NO_STANDBY
-from titik_collector.store import collecting, identity, opening, presence_rows
+from titik_collector.store import (
+    collecting,
+    identity,
+    opening,
+    presence_rows,
+    rollout_rows,
+    wishes,
+)
 from titik_collector.store.database import Database
+from titik_collector.store.rollout_rows import RolloutRow
 from titik_collector.timeline import server_clock
 from titik_collector.wording.sentence import Length, Sentence
 
 BEHIND_MS = 300_000  # work that waited so long without a pause is worth a line
+AWAITED = marked(
+    "PostgreSQL waits for a second server, and none follows, so nothing is acknowledged: start it,"
+    " or look at synchronous_standby_names"
+)
+MISSING = marked(
+    "PostgreSQL waits for no second server, so what is acknowledged is lost with this one: set"
+    " synchronous_standby_names; with Patroni set synchronous_mode"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +90,42 @@ def look(settings: Config, now_ms: int, db: Database | None) -> Server:
     clock = None if db is None else server_clock.problem(db)
     if clock is not None:
         warnings.append(Warned("warning", clock))
+    second = None if db is None else db.second_server()
+    if second == "awaited":
+        warnings.append(Warned("critical", Sentence(AWAITED)))
+    elif second == "missing" and "store-alone" in rules.rules_of(settings.alert_settings.rules):
+        warnings.append(Warned("warning", Sentence(MISSING)))
+    halted = None if db is None else rollout_rows.halted(db)
+    if halted is not None:
+        warnings.append(Warned("warning", of_halt(halted)))
+    if db is not None and not wishes.are_offered(db):
+        warnings.append(Warned("warning", _not_offered(settings)))
     certificates, days = _certificates(settings, now_ms)
     twins = _twins(folder, now_ms)
     return Server(state, (*warnings, *certificates, *twins), days, bool(settings.alerts.line))
+
+
+def of_halt(row: RolloutRow) -> Sentence:
+    """That an upgrade halted by itself; /fleet has it without this line."""
+    if row.failed == 1:
+        text = marked(
+            "the upgrade to {version} halted by itself, because 1 router failed: titik fleet"
+        )
+        return Sentence(text, version=row.version)
+    text = marked(
+        "the upgrade to {version} halted by itself, because {number} routers failed: titik fleet"
+    )
+    return Sentence(text, version=row.version, number=row.failed)
+
+
+def _not_offered(settings: Config) -> Sentence:
+    """That the rights at the broker are of a version before there were wishes."""
+    text = marked(
+        "the broker's rights are of an earlier version, so no router can be set, checked, renewed"
+        " or upgraded from here; to bring the new ones: {command}"
+    )
+    folder = settings.broker.directory or "FOLDER"
+    return Sentence(text, command=f"titik broker init {folder} --config {settings.file}")
 
 
 def _twins(folder: Path | None, now_ms: int) -> list[Warned]:

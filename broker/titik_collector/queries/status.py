@@ -7,6 +7,7 @@ Rule: what cannot be known is None, never zero.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from titik_collector.languages.codes import marked
@@ -16,6 +17,7 @@ from titik_collector.live.now import LiveState
 from titik_collector.live.presence import SILENT_AFTER_MS, Presence
 from titik_collector.queries import events, site_facts
 from titik_collector.queries.server_warnings import Warned
+from titik_collector.queries.settings_status import SettingsOutcomes, SettingsStatus
 from titik_collector.queries.site_facts import NO_FACTS, SiteFacts
 from titik_collector.registry.registry import Registry
 from titik_collector.rollups.worker import GRACE_MS
@@ -82,6 +84,7 @@ class RouterStatus(_Place):
     failed: tuple[str, ...]  # sources that its last sample could not read
     sample: Sample | None  # the last one
     problems: tuple[str, ...] = ()  # what an operator should look at, each a Sentence
+    settings: SettingsStatus | None = None  # from a distance; None: none were ever wished
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,14 @@ class UnknownRouterStatus:
     age_ms: int
 
 
+class VersionCount(NamedTuple):
+    """How many routers reported this version last."""
+
+    version: str  # of the agent
+    firmware: str | None
+    routers: int
+
+
 @dataclass(frozen=True, slots=True)
 class CityStatus:
     """Everything that is known at `at_ms`."""
@@ -115,6 +126,11 @@ class CityStatus:
     tallies: tuple[Tally, ...]  # messages that were not stored, by reason
     totals: Totals
     warnings: tuple[Warned, ...] = ()  # of the server itself
+
+    def versions(self) -> tuple[VersionCount, ...]:
+        """How many routers run what, the most frequent first."""
+        counts = Counter((one.version, one.firmware) for one in self.routers() if one.version)
+        return tuple([VersionCount(*what, number) for what, number in counts.most_common()])
 
     def routers(self) -> Iterator[RouterStatus]:
         """All of them, site by site."""
@@ -209,6 +225,7 @@ class _Facts:
             self.lost[router] += terms[3]
         taken, stored, refused, lost, in_spool = totals
         self.totals: Totals = (taken, stored, refused, lost, in_spool)
+        self.wished = SettingsOutcomes(db)
         self.lost_today: Counter[str] = Counter()
         if lost:
             for one in events.losses(db, now_ms - DAY_MS, now_ms, now_ms - DAY_MS):
@@ -249,6 +266,7 @@ def _router(
         state.model,
         agent.failed if agent else (),
         sample,
+        settings=facts.wished.of(now.name, now.state == "online", facts.now_ms),
     )
     behind_ms = facts.clocks_behind_ms.get(router_id)
     return replace(one, problems=tuple(_problems(one, facts, behind_ms)))

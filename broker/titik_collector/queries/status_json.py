@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from titik_collector.queries.server_warnings import Server
+from titik_collector.queries.settings_status import SettingsStatus, by_key
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
 from titik_collector.store.collecting import CollectorSession, StoreCollectors
 from titik_wire import codec, instant
@@ -38,6 +39,7 @@ def document(
         },
         "sites": [_site(one) for one in city.sites],
         "routers": [_router(one) for one in city.routers()],
+        "versions": [_known(**one._asdict()) for one in city.versions()],
         "unregistered": [
             {"name": one.name, "messages": one.messages, "age_ms": one.age_ms}
             for one in city.unregistered
@@ -99,9 +101,21 @@ def _router(one: RouterStatus) -> dict[str, Any]:
             firmware=one.firmware,
             model=one.model,
         ),
+        **_known(settings=None if one.settings is None else _settings(one.settings)),
         "failed": list(one.failed),
         "problems": list(one.problems),
     }
+
+
+def _settings(one: SettingsStatus) -> dict[str, Any]:
+    """What is wished from a distance, what became of it, and what is in force."""
+    return _known(
+        state=one.state,
+        since=None if one.since_ms is None else instant.to_text(one.since_ms),
+        reason=one.reason,
+        wish=None if one.wish is None else by_key(one.wish),
+        in_force=None if one.in_force is None else by_key(one.in_force),
+    )
 
 
 def _line(one: Line) -> dict[str, Any]:

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from titik_collector.config.model import Config
 from titik_collector.figures.scope import CITY_ID
 from titik_collector.figures.windows import minute
+from titik_collector.registry import settings_sync
 from titik_collector.store import (
     changed_span_rows,
     membership,
     outages,
     presence_rows,
     revocations,
+    router_answers,
     site_fact_rows,
     unknown_routers,
     waiting_hours,
+    wishes,
 )
 from titik_collector.store import registry_rows as stored
 from titik_collector.store.changed_span_rows import ChangedSpan
@@ -39,6 +42,7 @@ class Changes:
     moved: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     removed_sites: tuple[str, ...] = ()
+    wished: tuple[str, ...] = ()  # routers that are to run with other settings
 
     def __add__(self, later: "Changes") -> "Changes":
         """What two syncs in a row found."""
@@ -47,6 +51,7 @@ class Changes:
             self.moved + later.moved,
             self.removed + later.removed,
             self.removed_sites + later.removed_sites,
+            self.wished + later.wished,
         )
 
 
@@ -74,13 +79,17 @@ def sync(db: Database, config: Config, now_ms: int) -> Changes:
         for name in removed:
             stored.remove_router(db, name)
             _end_presence(db, was[name].id, now_ms)
+            wishes.forget(db, was[name].id, now_ms)
+            router_answers.forget(db, was[name].id)
             _place(db, name, None, None, now_ms, changed)
         _sum_again(db, changed)
+        wished = settings_sync.wish(db, config, now_ms)
     return Changes(
         tuple(added),
         tuple(name for name in moved if name not in set(added)),
         tuple(removed),
         tuple(removed_sites),
+        wished,
     )
 
 

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from titik_collector.queries.settings_status import SettingsStatus, shown
 from titik_collector.queries.status import CityStatus, RouterStatus, SiteStatus
 from titik_collector.screens.status_screen import (
     StatusTable,
@@ -90,8 +91,20 @@ def _facts(one: RouterStatus, zone: ZoneInfo | None) -> Iterator[tuple[str, str]
         ("model", one.model),
     ):
         yield label, value or UNKNOWN
+    if one.settings is not None:
+        yield from _settings(one.settings, zone)
     if one.sample is not None:
         yield from _of_sample(one.sample)
+
+
+def _settings(one: SettingsStatus, zone: ZoneInfo | None) -> Iterator[tuple[str, str]]:
+    """What is wished from a distance, what became of it, and what is in force."""
+    if one.wish is not None and one.since_ms is not None:
+        yield "settings", shown(one.wish) or "none"
+        reason = f": {one.reason}" if one.reason else ""
+        yield "", f"{one.state}{reason}; wished {when.show(one.since_ms, zone)}"
+    if one.in_force is not None:
+        yield "runs with", shown(one.in_force)
 
 
 def _of_sample(sample: Sample) -> Iterator[tuple[str, str]]:

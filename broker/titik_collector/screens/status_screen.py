@@ -5,6 +5,7 @@ Rule: 80 columns are enough. A narrow screen lacks columns, never a part of a nu
 Rule: 1,000 routers stay readable. Routers without a problem are folded where there are many.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, JustifyMethod, Renderab
 from rich.table import Table
 from rich.text import Text
 
-from titik_collector.limits import MAX_PROBLEMS, MAX_ROWS
+from titik_collector.limits import MAX_PROBLEMS, MAX_ROWS, MAX_VERSIONS
 from titik_collector.queries.server_warnings import Warned
 from titik_collector.queries.site_groups import SiteGroup
 from titik_collector.queries.status import CityStatus, Line, RouterStatus, SiteStatus
@@ -148,9 +149,23 @@ def _footer(city: CityStatus) -> Iterator[RenderableType]:
         f"samples taken {taken:,} = stored {stored:,} + refused {refused:,} + lost {lost:,}"
         f" + in spool {in_spool:,}"
     )
+    if (versions := _versions(city)) is not None:
+        yield versions
     for name, value in city.tallies:
         yield Text(f"{_TALLIES.get(name, name)}: {value:,}")
     yield from _unregistered(city)
+
+
+def _versions(city: CityStatus) -> Text | None:
+    """Where routers run several versions."""
+    agents = Counter[str]()
+    for one in city.versions():
+        agents[one.version] += one.routers
+    if len(agents) < 2:
+        return None
+    most = agents.most_common(MAX_VERSIONS)
+    left = "" if len(most) == len(agents) else ", ..."
+    return Text(f"agents: {', '.join(f'{many:,} run {one}' for one, many in most)}{left}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,18 @@ from titik_agent.broker_link.lanes import Pace
 from titik_agent.broker_link.link import Link
 from titik_agent.broker_link.publisher import Publisher
 from titik_agent.clock import Clock
+from titik_agent.config import Reach
 from titik_agent.sampling.sampler import Sampler
 from titik_agent.sampling.schedule import Schedule
 from titik_agent.spool.record import pack
 from titik_agent.spool.spool import Key, Spool
+from titik_agent.wishes.dispatch import Dispatch
+from titik_agent.wishes.kept_settings import KeptSettings
+from titik_agent.wishes.levers import AgentSetup, Levers
+from titik_agent.wishes.settings import SettingsHandler
+from titik_agent.wishes.upgrade import UpgradeHandler
+from titik_agent.wishes.wish_handler import WishDesk, WishHandler
+from titik_collector.simulation.simulated_look import SimulatedLook
 from titik_collector.simulation.world import DAY_MINUTES, Crowd
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint, Tls
@@ -209,10 +217,16 @@ class Node:
         tls: Tls | None = None,
         has_host: bool = False,
         up_s: float = 0.0,
+        version: str = __version__,
+        helper: str | None = None,
     ) -> None:
-        """`up_s`: for how long it is up; one that has just booted waits before it connects."""
+        """`up_s`: for how long it is up; one that has just booted waits before it connects.
+
+        `version`: of the agent. `helper`: the folder of what upgrades it; None: not offered.
+        """
         self.name = plan.name
         self.site = plan.site
+        self.version = version
         self.cut_until = 0.0  # the uplink carries nothing until then
         self.is_sampling = True
         clock = clock or SimulatedClock(rand)
@@ -221,7 +235,8 @@ class Node:
         self.spool = Spool(None) if spool is None else spool
         self.run = os.urandom(8).hex()
         about = Status(
-            plan.name, "online", self.run, 1, clock.boot, __version__, "Simulated router",
+            plan.name, "online", self.run, 1, clock.boot,
+            version, "Simulated router",
             "Simulated OpenWrt" if has_host else None,
         )  # fmt: skip
         self.publisher = Publisher(about, self.spool, clock.monotonic, pace)
@@ -244,7 +259,11 @@ class Node:
             rss_bytes=lambda: 0,
             store=lambda: self.publisher.collectors.store,
         )
+        self._clock = clock
+        self._helper = helper
         self._schedule = Schedule(interval_s, clock.monotonic(), rand)
+        self._file = AgentSetup(max(1, int(interval_s)), Reach())
+        self.publisher.wishes.load = self._wishes
 
     def turn(self) -> float:
         """Do what is due; seconds until there is more to do."""
@@ -263,6 +282,20 @@ class Node:
         sample, payload = self.sampler.take()
         self.spool.append(sample.run, sample.seq, payload)
         self.connector.wake()
+
+    def _wishes(self) -> Dispatch:
+        return Dispatch(self.publisher.wishes, self._clock, self._handler)
+
+    def _handler(self, kind: str, desk: WishDesk) -> WishHandler | None:
+        """The agent's own, but it reaches nothing, and the log is of all nodes."""
+        if kind == "request":
+            return SimulatedLook(desk, lambda: self.spool.spooled)
+        if kind == "upgrade" and self._helper is not None:
+            return UpgradeHandler(desk, self._helper)
+        if kind != "settings":
+            return None
+        levers = Levers(self._file, self._schedule, self.sampler, self.publisher, lambda *_: None)
+        return SettingsHandler(desk, levers, KeptSettings(None, self.name), self._clock.boot)
 
     def cut(self, seconds: float) -> None:
         """The uplink is gone for a while: the connection breaks and none can be made."""

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import resources
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from titik_collector.languages.codes import marked
 from titik_collector.wording.mendable import Mendable
@@ -22,6 +22,9 @@ Value = Any  # whole number, real number, text, bytes, bool or None
 Row = tuple[Value, ...]
 Values = Sequence[Value] | Mapping[str, Value]  # for `?`, or for `:name`
 Columns = tuple[str, ...]
+# Whether a second server has all that is committed: it need not; it has; it has not, though the
+# store has several servers; it has not, and no COMMIT ends before it has.
+SecondServer = Literal["unwanted", "there", "missing", "awaited"]
 
 
 class StoreError(Mendable):
@@ -249,6 +252,10 @@ class Database(Protocol):
 
     def place(self) -> str:
         """Where the store is; another text for a copy of it."""
+        ...
+
+    def second_server(self) -> SecondServer | None:
+        """Whether what is committed survives its server; None: this user may not know."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """A desk, copied to another place, whichever engine either is on.
 
 Rule: sessions stay behind; people log in again, and a backup opens nothing by itself. The report
-that is posted for mails stays too: it is made again.
+that is posted for mails stays too: it is made again. So do questions to routers, which are of now.
 Rule: a desk is small, so one transaction has all of it.
 Rule: a desk takes the place of what it was before. Each change adds a row to the audit, so the
 newest row of the other one is in this one's.
@@ -11,7 +11,7 @@ from titik_collector.store.database import Database, Row, StoreError, insert
 
 TABLES = (
     *("account", "token", "acknowledgement", "silence", "maintenance", "remark"),
-    *("frozen_report", "audit"),
+    *("rollout", "frozen_report", "audit"),
 )
 
 

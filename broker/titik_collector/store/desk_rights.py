@@ -6,7 +6,7 @@ Rule: whoever owns the desk gives it, so an operator need not.
 
 from titik_collector.store.database import Database
 
-READ = ("acknowledgement", "silence", "maintenance")
+READ = ("acknowledgement", "silence", "maintenance", "question", "rollout")
 READ_OF_DELIVERIES = ("delivery",)
 
 

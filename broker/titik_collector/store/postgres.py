@@ -4,6 +4,7 @@ Rule: where the url names several servers, a session is with the one that takes 
 Rule: a session writes in a transaction only, and each transaction of the writer renews the lease.
 So a holder that was stopped, and lost the lease by then, commits nothing.
 Rule: a lost connection is made again at the next statement, never inside a transaction.
+Rule: a COMMIT whose wait for another server was cut short is an error: that one may lack it.
 """
 
 import gc
@@ -20,7 +21,7 @@ import msgspec
 import psycopg
 from psycopg.abc import ConnDict
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.errors import QueryCanceled
+from psycopg.errors import Diagnostic, QueryCanceled
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
@@ -30,6 +31,7 @@ from titik_collector.store.database import (
     HALF,
     Row,
     Rows,
+    SecondServer,
     StoreError,
     StoreHeld,
     TableShape,
@@ -83,7 +85,7 @@ class PostgresPlace(NamedTuple):
     @property
     def patience(self) -> Patience:
         """With its server."""
-        return AMONG_SEVERAL if self._is_of_several() else ALONE
+        return AMONG_SEVERAL if self.is_of_several() else ALONE
 
     @property
     def wanted(self) -> str | None:
@@ -92,9 +94,10 @@ class PostgresPlace(NamedTuple):
         libpq's `read-write` refuses each, because our sessions write where they say so alone.
         """
         asked = self._parts().get("target_session_attrs")
-        return "primary" if asked == "read-write" or self._is_of_several() else None
+        return "primary" if asked == "read-write" or self.is_of_several() else None
 
-    def _is_of_several(self) -> bool:
+    def is_of_several(self) -> bool:
+        """It names more than one server."""
         parts = self._parts()
         return any("," in str(parts.get(name, "")) for name in ("host", "hostaddr"))
 
@@ -104,12 +107,23 @@ class PostgresPlace(NamedTuple):
         return {}
 
 
+class _Heard:
+    """What the server says beside its answers."""
+
+    is_alone = False  # a COMMIT was answered, and no other server is known to have it
+
+    def __call__(self, notice: Diagnostic) -> None:
+        """The function is named in each language, and is as old as synchronous standbys."""
+        self.is_alone |= notice.source_function == "SyncRepWaitForLSN"
+
+
 class _Session(psycopg.Connection[Row]):
     """A connection that ends where its server stops in the middle; libpq would wait for ever."""
 
     is_patient = True
     answer_s = ALONE.answer_s
     silent: Callable[[str], object] = staticmethod(lambda _: None)
+    heard: _Heard
 
     @cached_property
     def used(self) -> "psycopg.Cursor[Row]":
@@ -210,7 +224,7 @@ class PostgresDatabase:
             if self._raw.info.transaction_status == TransactionStatus.INERROR:
                 # The server would answer COMMIT with ROLLBACK, which is no error.
                 raise Unstorable(f"{self._place}: a statement failed, so nothing is kept")
-            self.execute("COMMIT")
+            self._commit()
 
     def renew(self) -> None:
         """Hold the lease on, while nothing is written; StoreHeld: another collector has it."""
@@ -300,6 +314,17 @@ class PostgresDatabase:
             raise StoreError(at_fault(self._place, gone))
         return f"{found[0]} {self._place.schema} {found[1]}"
 
+    def second_server(self) -> SecondServer | None:
+        """By the server that takes writes; of its standbys a user sees details by a right alone."""
+        ((awaits, is_standby, is_there, is_hidden),) = self.execute(_FOLLOWED)
+        if is_there or is_standby:
+            return "there" if is_there else None
+        if not awaits and not self._place.is_of_several():
+            return "unwanted"
+        if is_hidden:
+            return None
+        return "awaited" if awaits else "missing"
+
     def take_lease(self, holder: str) -> None:
         """Hold the store from now on; StoreHeld: another collector does."""
         taken = self._written(_TAKE.format(seconds=LEASE_S), (holder,))
@@ -334,7 +359,7 @@ class PostgresDatabase:
                     self._raw.execute(sql.encode(), prepare=False)  # many statements
                 self._raw.is_patient = self._is_patient
                 self.execute("INSERT INTO schema_version (number) VALUES (?)", (number,))
-            self.execute("COMMIT")
+            self._commit()
 
     def version(self) -> int:
         """The number of the newest migration that was applied; 0: none."""
@@ -352,15 +377,23 @@ class PostgresDatabase:
                 self.execute("SET LOCAL lock_timeout = 0")
                 self.execute("SELECT pg_advisory_xact_lock(hashtext(?))", (schema,))
                 self.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-                self.execute("COMMIT")
+                self._commit()
         if half and not self.version():
             self._written(HALF, ())
 
     def _written(self, sql: str, values: Values) -> Rows:
         with self._begun("BEGIN READ WRITE"):
             rows = self.execute(sql, values)
-            self.execute("COMMIT")
+            self._commit()
             return rows
+
+    def _commit(self) -> None:
+        """It is where it must be when this returns."""
+        heard = self._raw.heard
+        heard.is_alone = False
+        self.execute("COMMIT")
+        if heard.is_alone:
+            raise StoreError(at_fault(self._place, _ALONE))
 
     @contextmanager
     def _begun(self, sql: str) -> Iterator[None]:
@@ -430,6 +463,13 @@ WHERE made.relnamespace = CAST(current_schema() AS regnamespace) AND made.relkin
   AND one.attnum > 0 AND NOT one.attisdropped AND one.attgenerated = ''
 ORDER BY made.relname, one.attnum
 """
+# Without the right of pg_read_all_stats a server that follows is a row without a state.
+_FOLLOWED = """
+SELECT current_setting('synchronous_standby_names') <> '', pg_is_in_recovery(),
+  coalesce(bool_or(sync_state IN ('sync', 'quorum')), false),
+  coalesce(bool_or(sync_state IS NULL), false)
+FROM pg_stat_replication
+"""
 _NUMBERED = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND is_identity = 'YES'
@@ -454,6 +494,10 @@ HELD = """
 SELECT until >= clock_timestamp()
   AND EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = backend) FROM lease
 """
+# By pg_cancel_backend, or by a statement_timeout of the server: then each commit would end so.
+_ALONE = marked(
+    "a commit did not wait for the other server; is that one there, and statement_timeout 0?"
+)
 
 
 def _connected(place: PostgresPlace, name: str) -> _Session:
@@ -491,7 +535,8 @@ def _connected(place: PostgresPlace, name: str) -> _Session:
         # collects circles so rarely that an outage of an hour would take all its descriptors.
         gc.collect()
         raise worded(error, place, connecting=True) from error
-    raw.answer_s = patience.answer_s
+    raw.answer_s, raw.heard = patience.answer_s, _Heard()
+    raw.add_notice_handler(raw.heard)
     # Else the type of a number depends on its size, and each is another statement.
     raw.adapters.register_dumper(int, Int8Dumper)
     return raw

@@ -25,6 +25,11 @@ class PresenceRow(NamedTuple):
     firmware: str | None = None
     heard_ms: int | None = None
 
+    @property
+    def was_heard(self) -> bool:
+        """Whether it ever came; who never did is away, whatever the state says."""
+        return self.run is not None or self.heard_ms is not None
+
 
 class KnownRun(NamedTuple):
     """A run of a router, seen from another run of it."""
@@ -58,6 +63,24 @@ def hear(db: Database, heard: Mapping[int, int]) -> None:
         "UPDATE presence SET heard_ms = ? WHERE router_id = ?",
         [(at_ms, router_id) for router_id, at_ms in heard.items()],
     )
+
+
+def reachable(db: Database) -> frozenset[str]:
+    """The names of registered routers that were heard, and are not offline."""
+    sql = (
+        "SELECT name FROM presence JOIN router ON router.id = router_id"
+        " WHERE registered = 1 AND state <> 'offline'"
+    )
+    return frozenset(name for (name,) in db.execute(sql))
+
+
+def versions(db: Database) -> dict[str, str]:
+    """The agent's version of each registered router that reported one, by name."""
+    sql = (
+        "SELECT name, version FROM presence JOIN router ON router.id = router_id"
+        " WHERE registered = 1 AND version IS NOT NULL"
+    )
+    return dict(db.execute(sql).fetchall())
 
 
 def remove(db: Database, router_id: int) -> None:

@@ -25,6 +25,7 @@ Name = Literal[
     "sealed_before_ms",  # windows that begin before are never computed again
     "simulated_from_ms",  # from when to when the past is a demo's: see simulated.py
     "simulated_to_ms",
+    "wishes_offered",  # 0: the broker's rights are of a version before there were wishes
     "tried_ms",  # when a store that had failed was last written to
 ]
 

@@ -24,6 +24,7 @@ from titik_collector.store.database import (
     NoStoreRoom,
     Row,
     Rows,
+    SecondServer,
     StoreBusy,
     StoreError,
     TableShape,
@@ -155,6 +156,10 @@ class SqliteDatabase:
     def version(self) -> int:
         """The number of the newest migration that was applied; 0: none."""
         return int(self.execute("PRAGMA user_version")[0][0])
+
+    def second_server(self) -> SecondServer:
+        """A file has no server."""
+        return "unwanted"
 
     def place(self) -> str:
         """The machine, the path and the file itself; a copy differs in one of them."""

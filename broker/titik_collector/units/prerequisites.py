@@ -2,13 +2,18 @@
 
 Rule: nothing is changed here; the operator types it, and inits again.
 Rule: what is below a home directory moves to /etc/titik and /var/lib/titik.
+Rule: a key of titik.toml is edited in its own table alone, for others have keys of that name. What
+no command can edit is printed in words.
 Rule: where the collector has a user of its own, the store's folder is that user's and holds nothing
 else: who may write in a folder may replace every file in it.
 """
 
+import json
 import pwd
+import re
 import shlex
-from collections.abc import Collection
+import tomllib
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +40,7 @@ class Layout:
     keys_user: str  # who owns the authority's keys
     password: Path | None = None  # of the store on a server
     page_password: Path | None = None  # of the page's user there, and the notifier's
+    named: tuple[Path, ...] = ()  # all that the configuration names, these too
 
 
 def commands(place: Layout) -> list[str]:
@@ -82,10 +88,21 @@ def _moves(place: Layout, moved: Layout) -> list[str]:
         lines.append(f"mv -T {_shell(place.config)} {_shell(moved.config)}")
         lines.append(f"chmod 644 {_shell(moved.config)}")
     lines += _handing_over(place, moved)
-    parts = (moved.store, moved.directory, moved.password)
-    if parts != (place.store, place.directory, place.password):
-        lines.append(_edit(moved))
-    return lines
+    parts = (moved.store, moved.directory, moved.password, moved.config)
+    if parts != (place.store, place.directory, place.password, place.config):
+        lines += _edits(place.config.read_text(encoding="utf-8"), moved)
+    others = set(place.named) - {place.store, place.directory, place.password, place.config}
+    return [*lines, *_by_hand(sorted(filter(_at_home, others)), place, moved)]
+
+
+def _by_hand(others: Iterable[Path], place: Layout, moved: Layout) -> Iterator[str]:
+    """What else the configuration names in a home directory; part of it went with the broker."""
+    for one in others:
+        if one.is_relative_to(place.directory):
+            there = moved.directory / one.relative_to(place.directory)
+            yield f"# by hand, in {moved.config}: {one} is {there} now"
+        elif moved.config != place.config:
+            yield f"# by hand, move {one} too, and its line in {moved.config}"
 
 
 def _handing_over(place: Layout, moved: Layout) -> list[str]:
@@ -123,15 +140,45 @@ def _handing_over_password(file: Path | None, moved: Path | None, user: str) -> 
     return [*lines, f"chown {user}: {_shell(moved)}", f"chmod 600 {_shell(moved)}"]
 
 
-def _edit(moved: Layout) -> str:
-    """`path` is a key of [store] alone, `directory` of [broker], `password_file` of both."""
-    edits = [f's|^ *directory *=.*|directory = "{moved.directory}"|']
-    if moved.store is not None:
-        edits.insert(0, f's|^ *path *=.*|path = "{moved.store}"|')
-    if moved.password is not None:
-        line = f's|^ *password_file *=.*|password_file = "{moved.password}"|'
-        edits.append(rf"/^\[store\]/,/^\[[^s]/ {line}")
-    return f"sed -i {' '.join(f'-e {shlex.quote(one)}' for one in edits)} {_shell(moved.config)}"
+def _edits(text: str, moved: Layout) -> list[str]:
+    """What brings titik.toml to where the parts are then; what no command can, in words."""
+    tables = tomllib.loads(text)
+    commands, by_hand = "", []
+    for table, key, path in (
+        ("store", "path", moved.store),
+        ("broker", "directory", moved.directory),
+        ("store", "password_file", moved.password),
+    ):
+        there = tables.get(table, {}).get(key)
+        if path is None or there is None or moved.config.parent / there == path:
+            continue
+        line = f"{key} = {json.dumps(str(path), ensure_ascii=False)}"
+        meant = {**tables, table: {**tables[table], key: str(path)}}
+        if _is(_edited(text, table, key, line), meant):
+            escaped = re.sub(r"[\\&|]", r"\\\g<0>", line)
+            edit = rf"/^ *\[ *{table} *\]/,/^ *\[/ s|^ *{key} *=.*|{escaped}|"
+            commands += f" -e {shlex.quote(edit)}"
+        else:
+            by_hand.append(f"# by hand, in {moved.config}: {table}.{line}")
+    return [*([f"sed -i{commands} {_shell(moved.config)}"] if commands else []), *by_hand]
+
+
+def _edited(text: str, table: str, key: str, line: str) -> str:
+    """As `sed` would do it: from the table's header to the next one."""
+    made, is_inside = [], False
+    for one in text.split("\n"):
+        if re.match(r" *\[", one):
+            is_inside = re.match(rf" *\[ *{table} *\]", one) is not None
+        made.append(line if is_inside and re.match(rf" *{key} *=", one) else one)
+    return "\n".join(made)
+
+
+def _is(text: str, meant: dict[str, object]) -> bool:
+    """Whether the text is read as this."""
+    try:
+        return tomllib.loads(text) == meant
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _must_move(place: Layout, store: Path) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from titik_collector.config import model as configuration
 from titik_collector.config.model import ENGINEER, ConfigError, reader_of
+from titik_collector.config.served_folder import paths
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.limits import (
     MAX_BACKUPS,
@@ -160,6 +161,7 @@ def find(broker: Mosquitto, config: Path) -> Layout | None:
         *users,
         None if store.password_file is None else store.password_file.resolve(),
         None if read.password_file is None else read.password_file.resolve(),
+        tuple(one.resolve() for one in paths(city)),
     )
 
 

@@ -206,7 +206,10 @@ def shown(view: CityView, incidents: Sequence[Incident]) -> list[SeenIncident]:
 
 
 def version(view: CityView) -> str:
-    """Another one as soon as what pages say of open incidents is another."""
+    """Another one as soon as what pages say of open incidents is another.
+
+    A page takes it before it looks at anything: it asks again for what changed meanwhile.
+    """
     seen, zone = view.snapshot, view.config.city.timezone
     facts = facts_of(view.desk.posted, view.now_ms, zone)
     cards = (seen.incidents, seen.incidents_open, sorted(seen.parts.items()))

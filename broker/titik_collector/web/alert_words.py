@@ -26,6 +26,8 @@ KIND_TITLES: dict[Kind, str] = {
     "delivery-failing": marked("messages do not go out"),
     "line-down": marked("the server's line is down"),
     "copied-city": marked("two collectors of one city"),
+    "store-alone": marked("the data is on one server alone"),
+    "upgrade-halted": marked("the upgrade halted"),
     "unknown-router": marked("unknown router"),
 }
 SEVERITIES = {

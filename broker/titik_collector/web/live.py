@@ -63,6 +63,7 @@ class Streams:
         self._city = city
         self._open: dict[str, set[Stream]] = defaultdict(set)  # by what they are of
         self._sent: dict[str, LiveRows] = {}  # what their readers know
+        self._is_blind = False  # as the newest health has it
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beating: asyncio.Task[None] | None = None
         city.listen(self._heard)
@@ -95,7 +96,9 @@ class Streams:
             self._loop.call_soon_threadsafe(self._publish)
 
     def _publish(self) -> None:
-        """What changed, to each that shows it."""
+        """What changed, to each that shows it; the banner comes and goes with the states."""
+        if self._is_blind == self._city.snapshot.is_true_now:
+            self._send_health()
         for of, streams in self._open.items():
             old, new = self._sent[of], live_rows.rows(self._city.config, self._city.snapshot, of)
             self._sent[of] = new
@@ -110,15 +113,19 @@ class Streams:
         """Until nobody reads."""
         while self._open:
             await asyncio.sleep(BEAT_S)
-            health = self._health()
-            for streams in self._open.values():
-                for stream in streams:
-                    stream.put(health)
+            self._send_health()
         self._beating = None
 
+    def _send_health(self) -> None:
+        health = self._health()
+        for streams in self._open.values():
+            for stream in streams:
+                stream.put(health)
+
     def _health(self) -> bytes:
-        city = self._city
-        return live_rows.event("health", msgspec.json.encode(live_rows.health(city)))
+        health = live_rows.health(self._city)
+        self._is_blind = health["blind"]
+        return live_rows.event("health", msgspec.json.encode(health))
 
 
 def _snapshot(rows: LiveRows) -> bytes:

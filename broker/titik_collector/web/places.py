@@ -58,6 +58,7 @@ class Place:
 
     site: SiteStatus
     facts: Site | None  # None: the file no longer has it
+    is_true_now: bool = True  # false: the server cannot hear, or its store cannot be read
 
     @property
     def name(self) -> str:
@@ -72,6 +73,8 @@ class Place:
     @property
     def state(self) -> str:
         """One of STATES."""
+        if not self.is_true_now:
+            return "unknown"
         if is_off_air(self.site):
             return "off the air"
         if self.site.is_open is False and self.site.now.state != "online":
@@ -144,10 +147,10 @@ def _share(number: float | None, of: float | None, unit: float = 1) -> float | N
     return None if number is None or not of else number / (of * unit)
 
 
-def places(config: Config, sites: Iterable[SiteStatus]) -> list[Place]:
+def places(config: Config, sites: Iterable[SiteStatus], is_true_now: bool = True) -> list[Place]:
     """All of them, the worst first, then by title."""
     facts = {one.name: one for one in config.site}
-    found = [Place(one, facts.get(one.name)) for one in sites]
+    found = [Place(one, facts.get(one.name), is_true_now) for one in sites]
     return sorted(found, key=lambda one: (one.rank, natural(one.title)))
 
 

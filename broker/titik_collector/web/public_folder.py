@@ -1,8 +1,10 @@
 """The folder of the public page, served at `/public/` where a city has no other web server.
 
-Rule: what is in it was made for everybody, so it needs no login. Nothing else is served so.
+Rule: what the export writes was made for everybody, so it needs no login. Nothing else is served
+so: no file of another name, wherever the folder is, and nothing that a link leads to.
 """
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from titik_collector.web import headers
+from titik_collector.web import headers, public_names
 
 PATH = "/public"
 # Anybody may show its badges, and its pages in a frame: there is no cookie and no form in them. A
@@ -27,8 +29,27 @@ def routes(directory: Path | None) -> list[BaseRoute]:
     """None without a public page."""
     if directory is None:
         return []
-    files = StaticFiles(directory=directory, html=True, check_dir=False)
-    return [Mount(PATH, PublicFolder(files))]
+    return [Mount(PATH, PublicFolder(PublicFiles(directory=directory, html=True, check_dir=False)))]
+
+
+class PublicFiles(StaticFiles):
+    """The files of a public page, by their names."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Nothing else is there, nor a file that cannot be read."""
+        path = os.path.normpath(path)
+        if path not in (".", *public_names.FOLDERS) and not public_names.is_page(path):
+            return "", None
+        assert self.directory is not None
+        there = os.path.normpath(os.path.join(os.path.realpath(self.directory), path))
+        try:
+            full_path, found = super().lookup_path(path)
+        except OSError:
+            return "", None
+        return (full_path, found) if full_path == there else ("", None)
+
+    async def check_config(self) -> None:
+        """Before the first export there is no folder, so nothing is found."""
 
 
 class PublicFolder:

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from titik_collector.languages.codes import CODES, marked
 from titik_collector.languages.language import Language, accepted, language
+from titik_collector.queries import settings_status
 from titik_collector.reports import printing
 from titik_collector.web import event_words, phone
 from titik_collector.web.city_view import CityView
@@ -154,6 +155,7 @@ def environment(code: str) -> Environment:
         "marks": MARKS,
         "causes": CAUSES,
         "router_state": router_state,
+        "settings_words": settings_status.shown,
         "kinds": KINDS,
         "event_text": event_words.text,
         "event_why": event_words.why,

@@ -52,6 +52,7 @@ async def _list(
 ) -> Response:
     """`typed`: into the form of each week, which is then open."""
     view = city_of(request)
+    version = alert_view.version(view)  # before what is shown
     return render_for_change(
         request,
         "alerts.html",
@@ -59,7 +60,7 @@ async def _list(
         wrong=wrong,
         incidents=alert_view.open_incidents(view),
         unreached=await alert_view.unreached(view),
-        incidents_version=alert_view.version(view),
+        incidents_version=version,
         of=ALERTS,
         recent=await alert_view.recent(view),
         silences=alert_view.silences_now(view),
@@ -79,6 +80,7 @@ async def _incident(request: Request) -> Response:
 
 async def _one(request: Request, wrong: str | None = None, status: int = 200) -> Response:
     view, number = city_of(request), entering.path_number(request)
+    version = alert_view.version(view)
     found = await alert_view.whole(view, number)
     if found is None:
         raise HTTPException(404)
@@ -100,7 +102,7 @@ async def _one(request: Request, wrong: str | None = None, status: int = 200) ->
         wrong=wrong,
         found=found,
         incident=incident,
-        incidents_version=alert_view.version(view),
+        incidents_version=version,
         of=ALERTS,
         happened=happened,
         facts=alert_view.site_of(view.config, incident.subject),

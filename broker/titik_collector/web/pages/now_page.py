@@ -49,7 +49,7 @@ def _whole(request: Request) -> Response:
     sort = chosen_of("sort", query.get("sort"), tuple(SORTS)) or next(iter(SORTS))
     key = chosen_of("group", query.get("group"), tuple(KEYS))
     snapshot = view.snapshot
-    every = places(view.config, snapshot.status.sites)
+    every = places(view.config, snapshot.status.sites, snapshot.is_true_now)
     wanted = {one: query[one] for one in KEYS if one in query}
     these = place_groups.chosen_by(every, wanted)
     found = chosen(these, query.get("q", ""), None)
@@ -94,10 +94,11 @@ def _whole(request: Request) -> Response:
 
 def _incidents(view: CityView) -> dict[str, Any]:
     """What both templates draw them from."""
+    version = alert_view.version(view)
     incidents = alert_view.open_incidents(view)
     return {
         "incidents": incidents[:MOST_INCIDENTS],
-        "incidents_version": alert_view.version(view),
+        "incidents_version": version,
         "more_incidents": max(0, len(incidents) - MOST_INCIDENTS),
         "kind_titles": alert_words.KIND_TITLES,
         "severities": alert_words.SEVERITIES,

@@ -15,8 +15,9 @@ from titik_collector.web.rendering import city_of
 
 async def _site(request: Request) -> Response:
     view, name = city_of(request), request.path_params["name"]
-    sites = view.snapshot.status.sites
-    found = places(view.config, (one for one in sites if one.name == name))
+    snapshot = view.snapshot
+    sites = [one for one in snapshot.status.sites if one.name == name]
+    found = places(view.config, sites, snapshot.is_true_now)
     if not found:
         raise HTTPException(404)
     (place,) = found

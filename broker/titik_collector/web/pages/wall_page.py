@@ -21,18 +21,20 @@ EVERY_S, FASTEST_S, SLOWEST_S = 20, 5, 3600
 
 async def _wall(request: Request) -> Response:
     view, every_s = city_of(request), _seconds(request.query_params.get("every"))
-    found = places(view.config, view.snapshot.status.sites)
+    version = alert_view.version(view)
+    snapshot = view.snapshot
+    found = places(view.config, snapshot.status.sites, snapshot.is_true_now)
     incidents = alert_view.open_incidents(view)
     return render(
         request,
         "wall.html",
         every_s=every_s,
         incidents=incidents[:MOST_INCIDENTS],
-        more_incidents=view.snapshot.incidents_open - len(incidents[:MOST_INCIDENTS]),
-        incidents_version=alert_view.version(view),
+        more_incidents=max(0, snapshot.incidents_open - len(incidents[:MOST_INCIDENTS])),
+        incidents_version=version,
         kind_titles=alert_words.KIND_TITLES,
         severities=alert_words.SEVERITIES,
-        line=view.snapshot.status.line,
+        line=snapshot.status.line,
         places=found,
         counts=counted(found),
         most=MOST,

@@ -1,0 +1,1 @@
+"""What the city wishes of its routers from a distance, and what became of it."""
