@@ -27,15 +27,15 @@ demo: $(VENV)/.demo  ## watch a city of hotspots live (ARGS="--for 150" to stop 
 	@$(RUN) titik demo $(ARGS)
 
 ha-demo: $(VENV)/.cell  ## a city on three machines, to kill what you like: docs/high-availability.md (as root)
-	@sh tools/need.sh mosquitto postgres etcd patroni keepalived ip nft
+	@sh tools/need.sh mosquitto postgres etcd patroni keepalived ip nft ssh sshd
 	@$(RUN) python -m tools.cell.demo $(ARGS)
 
-check: $(VENV)/.dev  ## the fast tests, 20 s: no root, no network but loopback, no sleep
+check: $(VENV)/.dev  ## the fast tests, 3 minutes: no root, no network but loopback, no sleep
 	@$(BIN)/pytest -q -n logical --dist loadscope -m "not system and not thorough and not long"
 
 # pytest runs last, so that its closing line is the last word. Four files are tested at a time:
 # most system tests wait.
-test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 15 minutes (as root)
+test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a change is likely to break, 25 minutes (as root)
 	@sh tools/need.sh chromium mosquitto mosquitto_sub pango postgres ip nft nginx prometheus promtool influxd curl prometheus-alertmanager amtool systemd-analyze shellcheck shfmt busybox-static faketime signify-openbsd ssh sshd
 	@$(RUN) $(BIN)/pytest -n 4 --dist loadscope --durations=15 --hypothesis-profile=thorough -m "not long"
 
@@ -43,7 +43,7 @@ test: $(VENV)/.dev node_modules/.package-lock.json lint matrix-quick  ## what a 
 # takes one processor, so the others run on the second.
 test-long: $(VENV)/.dev matrix fuzz-quick  ## the rest, half an hour (as root)
 	@sh tools/need.sh mosquitto mosquitto_sub postgres ip nft mmdebstrap systemd-analyze shellcheck shfmt busybox-static faketime
-	@sh tools/beside.sh 3600 $(VENV)/bench-quick.log "$(MAKE) -s bench-quick" "$(MAKE) -s endurance-quick faults-quick"
+	@sh tools/beside.sh 3600 $(VENV)/bench-quick.log "$(MAKE) -s bench-quick endurance-quick" "$(MAKE) -s faults-quick"
 	@$(RUN) $(BIN)/pytest -n 2 --dist loadscope --durations=15 --hypothesis-profile=thorough -m long
 
 matrix-quick: $(VENV)/.dev  ## the router's fast tests under the oldest versions that routers have
@@ -130,8 +130,8 @@ endurance: $(VENV)/.dev  ## 30 simulated days, 45 minutes of gentle faults: what
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults.month --results var/faults
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.faults report --results var/faults
 
-fuzz-quick: $(VENV)/.dev  ## hostile bytes for every reader, 20 s each, two at a time
-	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 20 --results $(VENV)/fuzz-quick
+fuzz-quick: $(VENV)/.dev  ## hostile bytes for every reader, 10 s each, two at a time
+	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 10 --results $(VENV)/fuzz-quick
 
 fuzz: $(VENV)/.dev  ## the same for ten minutes each
 	@$(RUN) PYTHONPATH=agent:broker:. python -m tests.fuzz run --seconds 600 --results var/faults

@@ -37,6 +37,8 @@ class Size(NamedTuple):
     per_site: int
     minutes: int
     settled: int  # minutes after which its memory stays
+    interval_s: int = INTERVAL_S
+    first_s: float = FIRST_S  # in which all of them connect
 
 
 class Minute(NamedTuple):
@@ -57,12 +59,12 @@ class Silent(AssertionError):
 def run(length: Length, per_site: int = 4, command: str = COMMAND) -> list[Result]:
     """Every figure of one city."""
     quick = length == "quick"
-    size = Size(300, per_site, 2, 1) if quick else Size(10_000, per_site, 20, 10)
+    size = Size(300, per_site, 2, 1, 10, 5.0) if quick else Size(10_000, per_site, 20, 10)
     sites = [f"site-{number:04}" for number in range(-(-size.routers // size.per_site))]
     with tempfile.TemporaryDirectory() as folder, made(Path(folder), size.routers, sites) as city:
         city.collect()
         log = city.folder / "simulate.log"
-        fleet = simulate(city, log, INTERVAL_S, FIRST_S)
+        fleet = simulate(city, log, size.interval_s, size.first_s)
         try:
             wait(lambda: "simulating" in log.read_text(), START_S)
             minutes = list(_minutes(city, size))
@@ -74,7 +76,7 @@ def run(length: Length, per_site: int = 4, command: str = COMMAND) -> list[Resul
 def _minutes(city: City, size: Size) -> Iterator[Minute]:
     """Those that begin when all routers are connected and take samples."""
     client = city.engineer(topics.rollup("1m", "city", ""))
-    time.sleep(2 * FIRST_S + INTERVAL_S)
+    time.sleep(2 * size.first_s + size.interval_s)
     begin_ms = (wall_ms() // MINUTE_MS + 1) * MINUTE_MS
     yield from (
         _next(client, city, begin_ms + number * MINUTE_MS) for number in range(size.minutes)
@@ -111,7 +113,7 @@ def _results(size: Size, minutes: list[Minute], command: str) -> list[Result]:
     name = f"{size.routers:,} routers, {size.per_site:,} a site"
     rest = minutes[size.settled - 1 :]
     apart = list(itertools.pairwise(minutes))
-    due = size.routers * 60 / INTERVAL_S
+    due = size.routers * 60 / size.interval_s
     growth = statistics.mean(one.rss for one in rest[1:]) - rest[0].rss
     latest = max(one.late_s for one in minutes)
     return [

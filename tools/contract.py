@@ -7,15 +7,25 @@ import inspect
 from dataclasses import MISSING, fields
 from typing import Any, Final, NamedTuple
 
-from titik_wire import city_messages, messages, topics
+from titik_wire import city_messages, fleet_messages, messages, topics
 from titik_wire.city_messages import AlertNow, Message, Now, Rollup
+from titik_wire.fleet_messages import (
+    Question,
+    RouterCertificate,
+    RouterReply,
+    RouterSettings,
+    RouterUpgrade,
+    Running,
+)
 from titik_wire.limits import MAX_ALSO, MAX_PAYLOAD, MAX_RUNS, MAX_WHOLE
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Held, Sample, Status
 from tools.comments import behind_fields
 
-_MODULES: Final = {one.__name__: one for one in (messages, city_messages)}
+_MODULES: Final = {one.__name__: one for one in (messages, fleet_messages, city_messages)}
 MESSAGES: Final[tuple[type[Message], ...]] = (
-    *(Status, Sample, Ack, CollectorStatus, Now, Rollup, AlertNow),
+    *(Status, Sample, Ack, CollectorStatus),
+    *(RouterSettings, RouterCertificate, RouterUpgrade, Question, Running, RouterReply),
+    *(Now, Rollup, AlertNow),
 )
 # Part of a topic or a key on the wire, so no field of the JSON object.
 IMPLIED: Final = {(Ack, "router"), (AckedRun, "run"), (Held, "run")}
@@ -65,6 +75,29 @@ CHANNELS: Final = (
     Channel(
         "ack", topics.ack(ROUTER), Ack, "collector", 0, "yes",
         "what the collector has committed of this router",
+    ),
+    Channel(
+        "settings", topics.settings(ROUTER), RouterSettings, "collector", 1, "yes",
+        "what the city wishes this router to run with",
+    ),
+    Channel(
+        "certificate", topics.certificate(ROUTER), RouterCertificate, "collector", 1,
+        "until it is used", "its certificate, and the authorities that it is to trust",
+    ),
+    Channel(
+        "upgrade", topics.upgrade(ROUTER), RouterUpgrade, "collector", 1, "until it runs",
+        "the version that this router is to run",
+    ),
+    Channel(
+        "request", topics.request(ROUTER), Question, "collector", 1, "no",
+        "a question to this router",
+    ),
+    Channel(
+        "running", topics.running(ROUTER), Running, "agent", 1, "yes",
+        "what this router made of the wishes",
+    ),
+    Channel(
+        "answer", topics.answer(ROUTER), RouterReply, "agent", 1, "no", "what it found when asked"
     ),
     Channel(
         "collector", topics.collector(COLLECTOR), CollectorStatus, "collector; its will", 0, "yes",

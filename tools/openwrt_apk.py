@@ -8,18 +8,17 @@ Rule: the same sources and the same apk give the same bytes.
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from titik_collector.feed.apk_program import MAJOR, is_new, version
 from tools.matrix import ROOT
 from tools.openwrt_ipk import FEED, PACKAGES, Built, compiler
 
 PYTHON = (3, 13)
-MAJOR = 3  # apk-tools 2 knows no mkpkg
 EPOCH = 1577836800  # 2020: what a file's time says, so that no build differs by it
 GET_APK = "docs/routers.md says where to get it"
 START = """\
@@ -50,31 +49,15 @@ def write(apk: str, built: Built, package: str, root: Path, out: Path) -> Path:
     return file
 
 
-def find() -> str | None:
-    """The program, if apk 3 is here."""
-    found = shutil.which("apk")
-    return found if found is not None and _is_new(_version(found)) else None
-
-
 def needed() -> str:
     """The program; without one there is no package."""
     found = shutil.which("apk")
     if found is None:
         sys.exit(f"apk {MAJOR} makes these packages, and is not in PATH: {GET_APK}")
-    output = _version(found)
-    if not _is_new(output):
+    output = version(found)
+    if not is_new(output):
         sys.exit(f"apk {MAJOR} makes these packages, and {found} is another ({output}): {GET_APK}")
     return found
-
-
-def _version(apk: str) -> str:
-    asked = subprocess.run([apk, "--version"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or asked.stderr.strip()
-
-
-def _is_new(output: str) -> bool:
-    version = re.match(r"apk-tools (\d+)\.", output)
-    return version is not None and int(version[1]) >= MAJOR
 
 
 def _list(built: Built, package: str, root: Path) -> None:

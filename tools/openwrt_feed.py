@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from titik_collector.feed import apk_program
 from titik_collector.feed.feed_error import FeedError
 from titik_collector.feed.feed_folder import Feed, write_feeds
 from titik_collector.feed.signing_keys import keys_in
@@ -23,7 +24,7 @@ APKS: tuple[Callable[[Path], list[Path]], ...] = (openwrt_apk.build, openwrt_luc
 
 def make(dist: Path, keys: Path, out: Path, given: list[Path]) -> list[Feed]:
     """Build what can be built here; then the feeds of it, and of whatever `given` names."""
-    apk = openwrt_apk.find()
+    apk = apk_program.find()
     for build in (*IPKS, *(APKS if apk else ())):
         build(dist)
     packages = [*dist.glob("*.ipk"), *(dist.glob("*.apk") if apk else ()), *given]
@@ -45,7 +46,7 @@ def main() -> None:
         print(f"{feed.folder}: {', '.join(feed.packages)}")
     if is_first:
         print(f"{asked.keys}: new keys. Keep a copy elsewhere: routers trust no other")
-    if openwrt_apk.find() is None:
+    if apk_program.find() is None:
         print(f"no new feed of 25.12: apk 3 is not in PATH; {openwrt_apk.GET_APK}")
 
 

@@ -150,6 +150,11 @@ def _figure(name: str, kind: object) -> tuple[str, ...]:
     return ()  # part of others
 
 
+def _fleet(_: str) -> str:
+    """How long each thing took that a fleet was asked from a distance."""
+    return write_reliability.from_a_distance(write_reliability.load())
+
+
 def _cell(name: str) -> str:
     """A file of the three machines, or how long their routers had no acks."""
     if name == "without_acks":
@@ -172,6 +177,7 @@ _WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "sizes": _sizes,
     "need": _need,
     "cell": _cell,
+    "fleet": _fleet,
 }
 
 

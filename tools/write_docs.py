@@ -22,6 +22,7 @@ def current() -> dict[Path, str]:
             "alerts",
             "architecture",
             "config",
+            "fleet",
             "high-availability",
             "operating",
             "routers",

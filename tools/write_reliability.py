@@ -237,7 +237,7 @@ def _short(kept: Result) -> str:
         cycles=f"{cycles:,}",
         samples=f"{samples:,}",
         good=sum(one["ok"] for one in done),
-        counts=", ".join(f"{sum(one.get(n, 0) for one in verdicts)} {n}" for n in COUNTS),
+        counts=", ".join(f"{sum(one.get(n, 0) for one in verdicts):,} {n}" for n in COUNTS),
         caught=sum(caught),
         mutations=len(caught),
         readers=len(kept["fuzz"]),
@@ -334,12 +334,35 @@ def _scenario(name: str, engine: str, result: Result) -> Sequence[object]:
 def without_acks(kept: Result) -> str:
     """How long routers waited for another machine."""
     rows = [
-        (f"`{name}`", kind, len(took), min(took), median(took), max(took), _code(result))
+        (f"`{name}`", kind, len(took), min(took), round(median(took), 1), max(took), _code(result))
         for name, result in kept["cell"].items()
         for kind, took in sorted(result["figures"].get("without_acks_s", {}).items())
     ]
     head = ("scenario", "killed", "times", "shortest s", "median s", "longest s", "code")
     return _rows(head, rows)
+
+
+def from_a_distance(kept: Result) -> str:
+    """How long each thing took that a fleet was asked."""
+    result = kept["scenarios"].get("from-a-distance")
+    if result is None:
+        return ""
+    figures = result["figures"]
+    checks = [figures[key] for key in figures if key.startswith("check_")]
+    rows = [
+        ("one setting is applied by all", figures["set_s"]),
+        ("a check of one router is answered, the longest of two", max(checks)),
+        ("all trust a next authority", figures["knows_next_s"]),
+        ("the key is lost, and all have a certificate of the next", figures["moved_s"]),
+        ("all have forgotten the authority before", figures["forgot_s"]),
+        ("a version that gets no ack halts at its canaries", figures["halted_s"]),
+        ("a good version runs on all, in waves of 30 %", figures["upgraded_s"]),
+    ]
+    tried = (
+        f"{figures['routers']:,} routers, {result['cycles']} faults, {figures['taken']:,} samples: "
+        f"{figures['lost']} lost. Code {_code(result)}.\n\n"
+    )
+    return tried + _rows(("what", "seconds"), rows)
 
 
 def _code(result: Result | None) -> str:
@@ -397,7 +420,9 @@ def _mutations(kept: Result) -> str:
 def _caught(result: Result | None) -> Sequence[object]:
     if result is None:
         return (None, None)
-    return (result["caught"], "; ".join(one.strip().splitlines()[-1] for one in result["wrong"]))
+    # Of what a command printed, whose lines have `;` between them, the first says enough.
+    lines = (one.strip().splitlines()[-1].partition(";")[0] for one in result["wrong"])
+    return (result["caught"], "; ".join(lines))
 
 
 def _baseline(kept: Result) -> str:

@@ -29,6 +29,7 @@ class Member(NamedTuple):
     name: str
     role: str  # leader, sync_standby, replica
     state: str  # running, streaming and others
+    timeline: int | None  # of what it has written; None: it is not known now
 
 
 class Cell:
@@ -91,7 +92,10 @@ class Cell:
                 url = f"http://{one.address}:{REST}/cluster"
                 with urllib.request.urlopen(url, timeout=ASK_S) as answer:
                     found = json.load(answer)["members"]
-                return tuple(Member(one["name"], one["role"], one["state"]) for one in found)
+                return tuple(
+                    Member(one["name"], one["role"], one["state"], one.get("timeline"))
+                    for one in found
+                )
         return ()
 
     def primary(self) -> Machine | None:
@@ -104,12 +108,24 @@ class Cell:
         deadline = time.monotonic() + WHOLE_S
         wanted = ["leader", "replica", "sync_standby" if self._is_synchronous else "replica"]
         last: tuple[Member, ...] = ()
-        while sorted(_running(found := self.members())) != sorted(wanted):
+        while sorted(_following(found := self.members())) != sorted(wanted) or not self._is_sent():
             if found and found != last:
                 last = found
                 self.on_step(", ".join(f"{one.name} {one.role} {one.state}" for one in found))
             assert time.monotonic() < deadline, (self.members(), self._logs())
             time.sleep(0.5)
+
+    def _is_sent(self) -> bool:
+        """Whether each other machine gets what the primary writes; etcd keeps what was for 20 s."""
+        with suppress(OSError, ValueError):
+            primary = self.primary()
+            if primary is not None:
+                url = f"http://{primary.address}:{REST}/patroni"
+                with urllib.request.urlopen(url, timeout=ASK_S) as answer:
+                    sent = json.load(answer).get("replication", [])
+                names = {one["application_name"] for one in sent if one["state"] == "streaming"}
+                return names == {name for name in self.machines if name != primary.name}
+        return False
 
     def sql(self, text: str) -> str:
         """What psql on the primary prints."""
@@ -128,7 +144,7 @@ class Cell:
         ip("link", "del", HUB, check=False)
 
     def _set_up(self, one: Machine) -> None:
-        one.write("/etc/hosts", f"127.0.0.1 localhost\n{(files.SHOWN / 'hosts').read_text()}")
+        one.write("/etc/hosts", files.hosts_file())
         one.write("/etc/default/etcd", self._files.text("etcd.default", one.name))
         config = self._files.text("patroni.yml", one.name)
         one.write("/etc/patroni/config.yml", config, "postgres", 0o640)
@@ -147,6 +163,14 @@ class Cell:
         )
 
 
-def _running(members: Sequence[Member]) -> Iterator[str]:
-    """The roles of those that are up to date, as far as Patroni knows."""
-    return (one.role for one in members if one.state in ("running", "streaming"))
+def _following(members: Sequence[Member]) -> Iterator[str]:
+    """The roles of the leader, and of those that go on from where it does, for all it knows.
+
+    One that was the leader runs for a moment before it takes back what nobody else has.
+    """
+    lines = {one.timeline for one in members if one.role == "leader"}
+    return (
+        one.role
+        for one in members
+        if one.state in ("running", "streaming") and one.timeline in lines
+    )

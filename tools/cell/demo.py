@@ -34,7 +34,7 @@ from tools.cell import files
 from tools.cell.cell import Member
 from tools.cell.machine import Machine
 from tools.cell.routers import Routers
-from tools.cell.stage import Books, Stage
+from tools.cell.stage import NAME, Books, Stage
 
 SOCKET = "\0titik-ha-demo"
 MAKE = 'make ha-demo ARGS="--{} {}"'
@@ -101,7 +101,7 @@ class Demo:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._machines = stage.cell.machines
-        self.routers = Routers(stage.city(), stage.broker(), stage.name)
+        self.routers = Routers(stage.city(), stage.roots, NAME, stage.broker().ports.router)
         self.acks = Acks()
         self._cut: set[str] = set()
         self.members: Latest[tuple[Member, ...]] = Latest(stage.cell.members)

@@ -42,9 +42,11 @@ _UNSHARE = (
 _SERVE = f'while :; do "$@" || :; sleep {AGAIN_S}; done'
 _TABLE = """
 table inet cut {
+  chain in { type filter hook input priority 0; }
   chain out { type filter hook output priority 0; }
 }
 """
+_NO_TABLE = "table inet cut\ndelete table inet cut\n"
 
 
 class Machine:
@@ -156,13 +158,20 @@ class Machine:
         ip("link", "set", self._port, "nomaster")
 
     def mend(self) -> None:
-        """It is in again."""
+        """It is in again, and everything passes."""
+        self.run("nft", "-f", "-", text=_NO_TABLE)
         ip("link", "set", self._port, "master", self._hub)
 
     def cut_from(self, addresses: Sequence[str], port: int) -> None:
-        """No answer of this port gets to these any more, until it boots again."""
-        rule = f"add rule inet cut out ip daddr {{ {', '.join(addresses)} }} tcp sport {port} drop"
-        self.run("nft", "-f", "-", text=f"{_TABLE}\n{rule}\n")
+        """No answer of this port gets to these any more, until `mend` or its next boot."""
+        self._drop(f"out ip daddr {{ {', '.join(addresses)} }} tcp sport {port}")
+
+    def hear_nothing_of(self, addresses: Sequence[str], port: int) -> None:
+        """This port answers these as before, and nothing of theirs gets to it, until `mend`."""
+        self._drop(f"in ip saddr {{ {', '.join(addresses)} }} tcp dport {port}")
+
+    def _drop(self, rule: str) -> None:
+        self.run("nft", "-f", "-", text=f"{_TABLE}\nadd rule inet cut {rule} drop\n")
 
     def unwire(self) -> None:
         """The kernel may keep a namespace, and the cable that leads there, for a while."""

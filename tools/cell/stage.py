@@ -1,8 +1,14 @@
-"""A whole city on three machines: brokers, collectors and the page, beside the store."""
+"""A whole city on three machines: brokers, collectors and the page, beside the store.
 
+Rule: its brokers and keys are made by the commands of docs/high-availability.md, in their order.
+"""
+
+import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +21,7 @@ from titik_collector.config.model import Config
 from titik_collector.config.store_table import Store
 from titik_collector.store import conservation, opening
 from titik_collector.store.conservation import SampleTotals
-from tools.cell import files
+from tools.cell import files, names
 from tools.cell.cell import Cell
 from tools.cell.machine import Machine
 
@@ -25,9 +31,11 @@ KEEPALIVED = "/etc/keepalived/keepalived.conf"
 BROKER = "/var/lib/titik/broker"
 NAME = "mqtt.example.org"
 SERVERS = ("m1", "m2")  # with broker and collector
-OPEN = ("--listen", "0.0.0.0", "--engineer-listen", "0.0.0.0", "--insecure")
+AUTHORIZED, SSHD, HOST_KEY = "/etc/ssh/authorized", "/etc/ssh/twin.conf", "/etc/ssh/twin.key"
+SERVE_SSH = f"mkdir -p /run/sshd; exec /usr/sbin/sshd -D -e -f {SSHD}"
 PORT = 8080
-STOP_S = 20.0
+STOP_S, OPEN_S = 20.0, 60.0
+SSH = 22
 TABLES = re.compile(r"^\[(?:broker|store)\]\n(?:(?!\[).*\n)*", re.M)
 
 
@@ -44,19 +52,24 @@ class Stage:
     def __init__(self, folder: Path, on_step: Callable[[str], None] | None = None) -> None:
         """`folder`: of the disks; mosquitto's account has to get in. `on_step`: as Cell's."""
         self._folder = folder
+        self.roots = folder / "routers"  # a root directory of each
         self.cell = Cell(folder, on_step)
         self._page: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Stage":
+        hosts = self._folder / "hosts"
+        hosts.write_text(files.hosts_file())
+        names.know(hosts)
         self.cell.__enter__()
         try:
             for one in self.servers():
                 self._write(one)
-            self.cell.on_step("brokers are made, one on each of two machines")
+            self.cell.on_step("a broker is made, and its twin on another machine, over ssh")
             self._make_brokers()
-            self.cell.on_step("brokers, collectors, keepalived and the page start")
+            self.cell.on_step("each router gets a certificate, which both brokers know")
+            self._enrol()
+            self.cell.on_step("collectors, keepalived and the page start")
             for one in self.servers():
-                one.service("broker", TITIK, "broker", "run", BROKER)
                 one.service("collector", TITIK, "collect", "--config", CITY)
                 one.service("keepalived", "keepalived", "--dont-fork", "--log-console", "--vrrp")
             self._start_page()
@@ -134,16 +147,33 @@ class Stage:
         one.write_inside(KEEPALIVED, (files.SHOWN / "keepalived.conf").read_text())
 
     def _make_brokers(self) -> None:
-        """The second is as the first; nobody is added or revoked here."""
+        """Both run."""
         first, second = self.servers()
-        first.run(TITIK, "broker", "init", BROKER, "--config", CITY, *OPEN)
-        first.run(
-            "sed", "-i", "s/^\\(listener .*\\) 127.0.0.1$/\\1 0.0.0.0/", f"{BROKER}/broker.conf"
-        )
-        packed = subprocess.run(
-            (*first.inside(), "tar", "-C", "/", "-c", BROKER[1:]), check=True, capture_output=True
-        )
-        subprocess.run((*second.inside(), "tar", "-C", "/", "-x"), input=packed.stdout, check=True)
+        asked = ("--host", NAME, "--collector-listen", "0.0.0.0", "--config", CITY)
+        first.run(TITIK, "broker", "init", BROKER, *asked)
+        twin = f"ssh://root@{second.name}{BROKER}"
+        printed = first.run(TITIK, "broker", "twin", "add", BROKER, twin)
+        (line,) = (one for one in printed.splitlines() if one.startswith("command="))
+        _let_in(second, line)
+        _until_open(second, SSH, "sshd")
+        first.run(TITIK, "broker", "twin", "send", BROKER)
+        for one in (first, second):
+            one.service("broker", TITIK, "broker", "run", BROKER)
+            _until_open(one, self.broker().ports.router, "broker")
+
+    def _enrol(self) -> None:
+        """Run each router's bundle, as on the router."""
+        first = self.servers()[0]
+        first.run(TITIK, "router", "add", "--all", "--config", CITY)
+        for router in model.load(first.disk(CITY)).router:
+            root = self.roots / router.name
+            root.mkdir(parents=True)
+            subprocess.run(
+                ("sh", str(self.broker().bundle_file(router.name))),
+                env={"PATH": os.environ["PATH"], "TITIK_ROOT": str(root)},
+                check=True,
+                capture_output=True,
+            )
 
     def _start_page(self) -> None:
         """On the machine below, where it outlives all three."""
@@ -151,8 +181,6 @@ class Stage:
         password.touch(mode=0o600)
         password.write_text(self.cell.password)
         text = _city().replace(PASSWORD, str(password)).replace(f'directory = "{BROKER}"\n', "")
-        for one in self.cell.machines.values():
-            text = re.sub(rf"\b{one.name}\b", one.address, text)
         file = self._folder / "titik.toml"
         file.write_text(f"{text}\n[web]\nport = {PORT}\n")
         with (self._folder / "page.log").open("wb") as log:
@@ -163,6 +191,30 @@ class Stage:
                 stderr=log,
                 start_new_session=True,
             )
+
+
+def _let_in(one: Machine, authorized: str) -> None:
+    """By ssh, whoever has the key that belongs to this line."""
+    one.write_inside(AUTHORIZED, f"{authorized}\n")
+    one.write_inside(
+        SSHD,
+        f"HostKey {HOST_KEY}\nAuthorizedKeysFile {AUTHORIZED}\nUsePAM no\nPidFile none\n"
+        f"SetEnv PATH={Path(TITIK).parent}:/usr/sbin:/usr/bin:/sbin:/bin\n",
+    )
+    one.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", HOST_KEY)
+    one.run("usermod", "-p", "*", "root")  # without PAM an account that is locked has no key either
+    one.service("sshd", "sh", "-c", SERVE_SSH)
+
+
+def _until_open(one: Machine, port: int, service: str) -> None:
+    """Its service takes connections."""
+    deadline = time.monotonic() + OPEN_S
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex((one.address, port)) == 0:
+                return
+        assert time.monotonic() < deadline, one.log(service).read_text()
+        time.sleep(0.1)
 
 
 def _city() -> str:
