@@ -25,7 +25,7 @@ EVERYWHERE = settings(
 )
 settings.register_profile("quick", EVERYWHERE, max_examples=5)
 settings.register_profile("matrix", EVERYWHERE, max_examples=20)
-settings.register_profile("thorough", EVERYWHERE, max_examples=300)
+settings.register_profile("thorough", EVERYWHERE, max_examples=200)
 settings.load_profile("quick")  # `make test` asks for --hypothesis-profile=thorough
 SQLITE3_CONNECT: Callable[..., sqlite3.Connection] = sqlite3.connect
 # Minutes on the air, of brokers, and of a server that is cut off.

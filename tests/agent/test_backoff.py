@@ -6,7 +6,7 @@ from bisect import bisect_right
 import pytest
 
 from tests.cases import few
-from titik_agent.broker_link.backoff import BOOTING_S, CAP_S, Backoff
+from titik_agent.broker_link.backoff import BOOTING_S, CAP_S, REDIALS, Backoff
 
 
 @pytest.mark.parametrize("routers", few(1, [1000, 3000]))
@@ -71,6 +71,20 @@ def test_an_old_connection_counts_once() -> None:
     backoff = Backoff(_Highest())
     backoff.connected(0.0)
     assert [40, 80, 150] == [backoff.failed(now) for now in (100.0, 200.0, 900.0)]
+
+
+def test_who_ends_a_good_connection_is_soon_back() -> None:
+    """However young the connection was; asked again and again, a router comes ever more rarely."""
+    backoff = Backoff(_Highest())
+    assert [40, 80] == [backoff.failed(0.0), backoff.failed(40.0)]
+    waits, now = [], 120.0
+    for _ in range(REDIALS + 2):
+        backoff.connected(now)
+        waits.append(backoff.redialled(now + 2))
+        now += 2 + waits[-1]
+    assert [40, 40, 40, 80, 150] == waits
+    backoff.connected(now)
+    assert 40 == backoff.redialled(now + 60)
 
 
 def evicted(rand: random.Random) -> float:

@@ -229,6 +229,17 @@ def test_a_check_beside_an_agent_does_not_log_in(config: str, tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("not_looked_at")
+def test_an_agent_s_own_check_does_not_log_in(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the lock says; and where memory runs out, it ends before the agent does."""
+    ended_first: list[bool] = []
+    monkeypatch.setattr(check, "die_first", lambda: ended_first.append(True))
+    result = CliRunner().invoke(commands.titik_agent, ["check", "--beside", "--config", config])
+
+    assert (True, False) == ("spool" in result.output, "login" in result.output)
+    assert [True] == ended_first
+
+
+@pytest.mark.usefixtures("not_looked_at")
 @pytest.mark.parametrize(("other", "status"), [(False, 0), (True, 1)])
 def test_a_check_fails_where_the_agent_that_runs_uses_another_broker(
     config: str, tmp_path: Path, other: bool, status: int

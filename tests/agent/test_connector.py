@@ -32,7 +32,7 @@ from titik_agent.broker_link.publisher import SOON_S, Publisher
 from titik_agent.spool.spool import Key, Spool
 from titik_mqtt.connection import Events, Will
 from titik_mqtt.endpoint import Endpoint
-from titik_mqtt.failures import LinkDown
+from titik_mqtt.failures import LinkDown, Redial
 from titik_wire import topics
 from titik_wire.codec import decode, encode
 from titik_wire.messages import Ack, AckedRun, CollectorStatus, Status
@@ -214,6 +214,23 @@ def test_each_loss_of_the_connection_says_why(
     downs = [line for line in caplog.messages if line.startswith("broker unreachable")]
     assert 3 == len(downs)
     assert all("reason=the broker closed the connection" in line for line in downs)
+
+
+def test_a_connection_that_we_end_is_no_trouble(
+    router: Router, broker: FakeBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody has to act: nothing of it is a warning, and the next attempt is soon."""
+    caplog.set_level("INFO")
+    router.connector.step()
+    router.accepted(broker)
+
+    router.connector._lose(Redial("the city sent another certificate"))
+    assert not router.is_up()
+    (line,) = [one for one in caplog.records if one.getMessage().startswith("connecting again")]
+    assert ("INFO", True) == (line.levelname, "another certificate" in line.getMessage())
+    assert [] == [one for one in caplog.records if one.levelname == "WARNING"]
+    router.later(41)
+    router.accepted(broker)
 
 
 def test_a_malformed_packet_is_survived(

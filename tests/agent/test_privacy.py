@@ -7,7 +7,9 @@ import os
 import random
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +19,21 @@ from tests.agent.fake_ubusd import FakeUbusd, answer
 from tests.agent.test_connector import ABOUT, dialler
 from tests.agent.test_hostapd_ubus import Counters
 from tests.agent.test_netdev import SILENT
+from tests.agent.test_publisher import FakeLink
 from tests.agent.test_reach import reach, resolver
 from tests.agent.test_rtnetlink import attribute, message, route
 from tests.agent.test_sampler import FakeClock
+from tests.until import PATIENCE_S
+from titik_agent import config
 from titik_agent.broker_link.backoff import Backoff
 from titik_agent.broker_link.connector import Connector
 from titik_agent.broker_link.publisher import Publisher
 from titik_agent.hostapd.control_socket import Addresses
+from titik_agent.looking.concealing import Concealing
+from titik_agent.looking.log_tail import LogTail
+from titik_agent.looking.looker import Looker
 from titik_agent.sampling.sampler import Sampler
-from titik_agent.sampling.source import Source
+from titik_agent.sampling.schedule import Schedule
 from titik_agent.sampling.stations import Tracker
 from titik_agent.sources import rtnetlink
 from titik_agent.sources.flow_offload import FlowOffload
@@ -41,6 +49,14 @@ from titik_agent.sources.visitors import Sketch
 from titik_agent.sources.wiring import Wiring
 from titik_agent.spool.spool import Spool
 from titik_agent.state_file import StateWriter
+from titik_agent.wishes.dispatch import Dispatch
+from titik_agent.wishes.kept_settings import KeptSettings
+from titik_agent.wishes.levers import AgentSetup, Levers
+from titik_agent.wishes.settings import SettingsHandler
+from titik_agent.wishes.wish_handler import WishDesk
+from titik_wire import topics
+from titik_wire.codec import encode
+from titik_wire.fleet_messages import Question, RouterSettings
 
 VISITORS = 300
 GATEWAY = (
@@ -161,23 +177,64 @@ class Broken:
         raise KeyError(mac(0))
 
 
-def shown_on(
-    path: Path, clock: FakeClock, spool: Spool, sources: Sequence[Source], sampler: Sampler
-) -> StateWriter:
+def shown_on(path: Path, clock: FakeClock, spool: Spool, sampler: Sampler) -> StateWriter:
     """What the router's own page shows, of an agent that has no connection."""
     publisher = Publisher(ABOUT, spool, clock.monotonic)
     connector = Connector(publisher, dialler(1883), Backoff(random.Random()))
     return StateWriter(
-        str(path), "mqtt.example:1883", clock, spool, sources, sampler, connector,
+        str(path), "mqtt.example:1883", clock, spool, sampler, connector,
         publisher.collectors, "a", 30,
     )  # fmt: skip
 
 
+def reported(clock: FakeClock, spool: Spool, sampler: Sampler) -> bytes:
+    """What it publishes of two wishes: it applied one and refused the other."""
+    publisher, link = Publisher(ABOUT, spool, clock.monotonic), FakeLink()
+    schedule = Schedule(30, 0, random.Random(1))
+
+    def handler(_: str, desk: WishDesk) -> SettingsHandler:
+        file = AgentSetup(30, config.Reach())
+        levers = Levers(file, schedule, sampler, publisher, lambda *_: None)
+        return SettingsHandler(desk, levers, KeptSettings(None, "r1"), clock.boot)
+
+    publisher.wishes.load = lambda: Dispatch(publisher.wishes, clock, handler)
+    publisher.life.dialled()
+    publisher.connected(link)
+    topic = topics.settings("r1")
+    publisher.received(topic, encode(RouterSettings("r1", 1, log_level="debug", probe=False)))
+    publisher.published(len(link.sent), None)
+    publisher.received(topic, b'{"v":1,"router":"r1","revision":2,"interval_s":0}')
+    found = [payload for topic, payload, _ in link.sent if topic == topics.running("r1")]
+    assert 2 == len(found)
+    return b"".join(found)
+
+
+def answered(folder: Path, tail: LogTail) -> bytes:
+    """What the router answers to its city; a child checks, which asks the same ubusd."""
+    file = folder / "agent.toml"
+    file.write_text(
+        'router = "a"\nbroker = { host = "127.0.0.1", port = 1, tls = false }\n'
+        f'[spool]\ndirectory = "{folder}/spool"\n[sources]\nhostapd = "ubus"\n'
+        f'ubus_socket = "{folder}/ubus.sock"\nlease_files = ["{folder}/dhcp.leases"]\n'
+    )
+    came = threading.Event()
+    command = [sys.executable, "-P", "-m", "titik_agent", "check", "--beside", "--config"]
+    looker = Looker("a", [*command, str(file)], tail.lines, tuple, Concealing(), came.set)
+    looker.ask(Question("a", "0" * 16, "check"))
+    assert came.wait(PATIENCE_S)
+    reply = looker.take()
+    assert reply is not None
+    assert {"ok    source hostapd: phy0-ap0", f"ok    source leases: {VISITORS}"} < {*reply.checks}
+    assert "source failed" in reply.log[-1]
+    return encode(reply)
+
+
 def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Payloads, spool, checkpoint, state file and log of a router with these visitors."""
-    everything = _Everything()
+    """All that is sent, kept, shown and logged of a router with these visitors."""
+    everything, tail = _Everything(), LogTail()
     root = logging.getLogger()
     root.addHandler(everything)
+    root.addHandler(tail)
     monkeypatch.setattr(root, "level", logging.DEBUG)
     leases = tmp_path / "dhcp.leases"
     leases.write_text(
@@ -209,7 +266,7 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
         )  # fmt: skip
         sampler = Sampler("a", "0" * 16, clock, spool, sources, rss_bytes=lambda: 1)
         state_file = tmp_path / "state.json"
-        state = shown_on(state_file, clock, spool, sources, sampler)
+        state = shown_on(state_file, clock, spool, sampler)
         for turn in range(60):
             ubusd.notify("hostapd.phy0-ap0", "sta-authorized", {"address": mac(turn)})
             hostapd.pump()
@@ -222,9 +279,11 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
             state.sampled()
             gathered += [payload, state_file.read_bytes()]
             clock.now_ms += 30_000
+        gathered += [answered(tmp_path, tail), reported(clock, spool, sampler)]
         hostapd.close()
     spool.close()
     root.removeHandler(everything)
+    root.removeHandler(tail)
     for folder in ("spool", "flash"):
         files = [os.path.join(tmp_path, folder, name) for name in os.listdir(tmp_path / folder)]
         gathered += [Path(file).read_bytes() for file in files]
@@ -237,7 +296,7 @@ def what_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
 def test_no_identifier_of_a_visitor_leaves_the_router(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not in a message, the spool, checkpoint, state or log; plain, re-encoded or hashed."""
+    """Not in a message, the spool, checkpoint, state, log or an answer; plain, coded or hashed."""
     gone = what_leaves(tmp_path, monkeypatch)
 
     assert len(gone) > 60 * 500

@@ -37,8 +37,8 @@ class FakeLink:
         self.open.append(len(self.sent))
         return len(self.sent)
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        self.subscriptions.append(topics)
+    def subscribe(self, topics: Sequence[str], optional: Sequence[str] = ()) -> None:
+        self.subscriptions.append((*topics, *optional))
 
 
 class MergingSpool(Spool):

@@ -289,7 +289,7 @@ def test_what_is_no_sample_of_this_contract_is_kept_apart(
 
 @pytest.mark.parametrize(
     ("hours", "limit"),
-    [(9, 1 << 17), pytest.param(72, 1 << 20, marks=pytest.mark.system)],
+    [(9, 1 << 17), pytest.param(72, 1 << 20, marks=[pytest.mark.system, pytest.mark.long])],
 )
 @pytest.mark.thorough
 def test_an_outage_longer_than_the_spool_keeps_exact_totals(

@@ -49,7 +49,7 @@ class Agent:
         self.spool = self.router.spool
         self.sampler = Sampler("r1", ABOUT.run, self.clock, self.spool, sources, rss_bytes=int)
         self.file = StateWriter(
-            str(path), f"mqtt.example:{port}", self.clock, self.spool, sources, self.sampler,
+            str(path), f"mqtt.example:{port}", self.clock, self.spool, self.sampler,
             self.router.connector, self.router.publisher.collectors, "r1", 30,
         )  # fmt: skip
         self.router.connector.changed = self.file.changed
@@ -91,6 +91,7 @@ def test_before_the_first_sample_it_says_what_is_known(tmp_path: Path) -> None:
         "uptime_ms": 1_000_000,
         "clock": "ntp",
         "interval_s": 30,
+        "settings": None,
         "broker": {
             "where": "mqtt.example:1883",
             "connected": False,

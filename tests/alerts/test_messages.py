@@ -786,6 +786,15 @@ def test_the_digest_comes_at_eight_and_has_what_there_was() -> None:
     assert [Member(park, "Park", at_ms, back_ms, kind="site-offline")] == list(message.members)
 
 
+def test_a_city_has_no_digest_of_the_morning_before_it_began() -> None:
+    """It would report of a day that nobody collected; the next morning there is one."""
+    play = Play()
+    at_ms = MIDNIGHT_MS + 8 * H + 30 * MIN
+    play.stay(at_ms, at_ms + 25 * H, [router("park")], None, MIN, collected_ms=at_ms)
+    digests = [one for one in play.outbox.values() if one.message.what == "digest"]
+    assert [MIDNIGHT_MS + 32 * H] == [one.due_ms for one in digests]
+
+
 def test_the_digest_leaves_out_what_was_in_maintenance() -> None:
     """Nobody wanted a message about it."""
     play = Play()

@@ -86,6 +86,7 @@ class RunningBroker:
             env={**os.environ, "PYTHONPATH": path},
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",  # else one byte ends the reader, and mosquitto waits for it for ever
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

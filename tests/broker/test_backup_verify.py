@@ -1,6 +1,7 @@
 """`titik backup verify`: what it finds of a backup, and what it leaves behind."""
 
 import json
+import re
 import sqlite3
 import stat
 import subprocess
@@ -63,6 +64,7 @@ def test_a_whole_backup_is_called_whole_with_what_it_has(city: City, kept: Path)
     (kept.parent / "titik-29990101T000000Z-part.tar.gz").touch()
     before = sorted(kept.parent.iterdir())
     output = city.says("backup", "verify", str(kept.parent))
+    assert re.match(r"made \d{4}-\d\d-\d\d \d\d:\d\d WITA, \d+ (s|min) ago\n", output), output
     assert "city: Kupang, 1 routers at 1 sites" in output
     assert (
         "keys: the authority, the broker and the certificates belong together; routers: 1" in output

@@ -108,10 +108,14 @@ def test_a_router_has_its_leaves_alone(path: Path) -> None:
         ("publishClientSend", "titik/v1/router/a-1/status"),
         ("publishClientSend", "titik/v1/router/a-1/sample"),
         ("publishClientSend", "titik/v1/router/a-1/backlog"),
+        ("publishClientSend", "titik/v1/router/a-1/running"),
+        ("publishClientSend", "titik/v1/router/a-1/answer"),
         ("subscribeLiteral", "titik/v1/router/a-1/ack"),
-        ("publishClientReceive", "titik/v1/router/a-1/ack"),
         ("subscribeLiteral", "titik/v1/router/a-1/settings"),
-        ("publishClientReceive", "titik/v1/router/a-1/settings"),
+        ("subscribeLiteral", "titik/v1/router/a-1/certificate"),
+        ("subscribeLiteral", "titik/v1/router/a-1/upgrade"),
+        ("subscribeLiteral", "titik/v1/router/a-1/request"),
+        ("publishClientReceive", "titik/v1/router/a-1/+"),
     ] == rights_of(made, "router:a-1")
     assert [
         ("subscribeLiteral", "titik/v1/collector/+/status"),

@@ -71,6 +71,7 @@ def enrolled(root: Path, shell: tuple[str, ...] = ("sh",)) -> Path:
     done = subprocess.run([*shell, str(root / "tirosa-1.sh")], env=env, check=True, text=True,
                           capture_output=True)  # fmt: skip
     assert "" == done.stderr
+    assert f"tirosa-1 is set up below {root}, for a machine that starts from there\n" == done.stdout
     return root / "etc/titik/agent.toml"
 
 
@@ -90,13 +91,32 @@ def test_enrolling_again_keeps_the_settings(
     config.load(str(file))
 
 
-def test_a_machine_with_the_service_keeps_its_spool_where_that_may_write(tmp_path: Path) -> None:
-    """In RAM, and on the disk what a long outage leaves; what was set before stays."""
+KEPT = {"persist_dir": "/var/lib/titik-agent"}
+# What was there on a machine with the service, and which spool it has after enrolling.
+SPOOLS = {
+    "nothing": ("", {"directory": "/run/titik-agent", **KEPT}),
+    "a folder": ('[spool] # mine\ndirectory = "/srv"\n', {"directory": "/srv", **KEPT}),
+    "a key with a dot": ('spool.directory = "/srv"\n[reach]\n', {"directory": "/srv", **KEPT}),
+    "no spool": ("# persist_dir\ninterval_s = 60\n[reach]\nevery_s = 5\n", KEPT),
+    "another disk": ('[spool]\npersist_dir = "/mnt"\n', {"persist_dir": "/mnt"}),
+    "one line": ('spool = { directory = "/srv" }\n', {"directory": "/srv"}),
+    "quotes": ('["spool"]\ndirectory = "/srv"\n', {"directory": "/srv"}),
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("name", SPOOLS)
+def test_a_machine_with_the_service_keeps_what_it_is_sent_where_that_may_write(
+    tmp_path: Path, name: str, shell: tuple[str, ...]
+) -> None:
+    """The spool is in RAM, and on the disk a long outage, and certificates; what was set stays."""
     unit = tmp_path / "etc/systemd/system/titik-agent.service"
     unit.parent.mkdir(parents=True)
     unit.touch()
-    folders = {"directory": "/run/titik-agent", "persist_dir": "/var/lib/titik-agent"}
-    file = enrolled(tmp_path)
-    assert folders == tomllib.loads(file.read_text())["spool"]
-    file.write_text('[spool]\ndirectory = "/srv/spool"\n')
-    assert {"directory": "/srv/spool"} == tomllib.loads(enrolled(tmp_path).read_text())["spool"]
+    before, spool = SPOOLS[name]
+    file = tmp_path / "etc/titik/agent.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(before)
+    for _ in range(2):
+        assert spool == tomllib.loads(enrolled(tmp_path, shell).read_text())["spool"]
+    config.load(str(file))

@@ -20,10 +20,11 @@ from tests.broker.raw import plain, secure
 from tests.broker.running import Client, RunningBroker, made
 from tests.ports import free_ports
 from tests.system.city import Process
+from titik_agent.broker_link.backoff import SLOW_S
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_init import Request
 from titik_collector.cli import titik
-from titik_collector.enrolment.authority import CRL_DAYS
+from titik_collector.enrolment.signing import CRL_DAYS
 from titik_wire import codec, topics
 from titik_wire.messages import Status
 
@@ -160,7 +161,10 @@ def test_a_rotated_key_replaces_the_old_without_a_gap(running: City, tmp_path: P
         router = Router(keys, port)
         assert router.is_in()
         router.close()
-    assert "1 certificate revoked" in running.says("router", "revoke", "tirosa-1", "--old")
+    revoked = running.says("router", "revoke", "tirosa-1", "--old")
+    assert "1 certificate revoked" in revoked
+    # An agent takes its time where an administrator ended its session.
+    assert f"is away for up to {SLOW_S[1] / 60:.0f} minutes, and comes back by itself" in revoked
     for keys, good in ((old, False), (new, True)):
         router = Router(keys, port)
         assert good == router.is_in()
@@ -209,7 +213,7 @@ def test_what_ends_soon_is_reported(city: City, monkeypatch: pytest.MonkeyPatch)
     assert "warning" not in CliRunner().invoke(titik, ["broker", "check", directory]).output
     later = dt.datetime.now() + dt.timedelta(days=CRL_DAYS - 30)
     assert any("revocation list" in one for one in city.broker.authority.warnings(later))
-    monkeypatch.setattr("titik_collector.enrolment.authority.CRL_DAYS", 30)
+    monkeypatch.setattr("titik_collector.enrolment.signing.CRL_DAYS", 30)
     city.broker.authority.write_crl()
     reported = CliRunner().invoke(titik, ["broker", "check", directory])
     assert (1, True) == (reported.exit_code, "revocation list expires in" in reported.output)

@@ -16,7 +16,8 @@ from tests.broker.enrolled import City
 from tests.broker.running import PATIENCE_S, ROOT, RunningBroker
 from titik_collector.cli import titik
 from titik_collector.config.model import CERT_DAYS
-from titik_collector.enrolment.authority import EPOCH, SERVER_RENEW_DAYS, Expiry
+from titik_collector.enrolment.authority import SERVER_RENEW_DAYS, Expiry
+from titik_collector.enrolment.signing import EPOCH
 from titik_collector.store.sqlite import open_writer
 
 TRIES_S = 2.0  # a refused client learns of it at once
@@ -25,10 +26,10 @@ pytestmark = pytest.mark.system
 ROUTER = "certificate of router tirosa-1"
 # What the table of docs/operating.md calls each, and its remedy.
 KINDS = {
-    "certificate authority": ("the city's authority", "make a new city CA"),
+    "certificate authority": ("the city's authority", "titik broker authority switch"),
     "server certificate": ("the broker's certificate", "titik broker renew"),
     "revocation list": ("the revocation list", "titik broker renew"),
-    ROUTER: ("a router's certificate", "titik router rotate tirosa-1"),
+    ROUTER: ("a router's certificate", "titik router renew tirosa-1"),
 }
 
 
@@ -83,7 +84,7 @@ def test_status_warns_sixty_days_ahead(
     line = f"warning: {what} expires in 59 days: {KINDS[what][1]}"
     for days, warns in ((61, False), (59.5, True)):
         at = until - dt.timedelta(days=days)
-        monkeypatch.setattr("titik_collector.enrolment.authority._now", lambda at=at: at)
+        monkeypatch.setattr("titik_collector.enrolment.signing.now", lambda at=at: at)
         output = " ".join(city.says("status", status=None).split())  # a long line is wrapped
         assert warns == (line in output)
         assert warns == (f"{what} expires" in output)
@@ -128,7 +129,7 @@ def lets_in(city: City, router: str) -> bool:
 def let_the_list_expire(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after ten years in which no timer ran; the broker reads it."""
     with monkeypatch.context() as patch:
-        patch.setattr("titik_collector.enrolment.authority.CRL_DAYS", -3)  # ended three days ago
+        patch.setattr("titik_collector.enrolment.signing.CRL_DAYS", -3)  # ended three days ago
         city.broker.authority.write_crl()
     city.broker.reload()
 

@@ -107,13 +107,13 @@ def test_all_go_on_at_the_second_broker_but_who_was_revoked(
 ) -> None:
     """No sample is lost, and the second broker retains what the collector publishes again."""
     keys = {}
-    for name in (HONEST, STOLEN):
-        cell.city.says("router", "add", name, "--site", SITE)
-        keys[name] = cell.city.enrol(name, tmp_path / name)
-    cell.city.says("engineer", "add", "ina")
-    node = cell.node(HONEST, keys[HONEST])
     config = str(cell.city.folder / "titik.toml")
     with RunningBroker(cell.city.broker) as first, RunningBroker(cell.other):
+        for name in (HONEST, STOLEN):
+            cell.city.says("router", "add", name, "--site", SITE)
+            keys[name] = cell.city.enrol(name, tmp_path / name)
+        cell.city.says("engineer", "add", "ina")
+        node = cell.node(HONEST, keys[HONEST])
         collector = Process(tmp_path / "log", *COLLECTOR, "collect", "--config", config)
         try:
             until_acked(node, 10)

@@ -100,7 +100,7 @@ def test_an_expired_certificate_is_refused(
 ) -> None:
     """Also one of our own."""
     victim = besieged.names[0]
-    monkeypatch.setattr("titik_collector.enrolment.authority._now", lambda: dt.datetime(2021, 1, 1))
+    monkeypatch.setattr("titik_collector.enrolment.signing.now", lambda: dt.datetime(2021, 1, 1))
     monkeypatch.setattr("titik_collector.enrolment.authority.ROUTER_DAYS", 30)
     expired = besieged.directory.authority.certify_router(victim)
     monkeypatch.undo()

@@ -100,10 +100,23 @@ def test_a_router_reads_its_own_ack_alone(broker: RunningBroker) -> None:
         assert other.hears_nothing()
 
 
-def test_a_router_may_already_ask_for_its_settings(broker: RunningBroker) -> None:
-    """So that the agents that will can be installed before the broker is brought up to date."""
+@pytest.mark.parametrize("wish", ["settings", "certificate", "upgrade", "request"])
+def test_a_wish_reaches_its_router_alone(broker: RunningBroker, wish: str) -> None:
+    """What the city wants of a router, no other router hears."""
+    with router(broker) as client, router(broker, "b-1") as other, collector(broker) as writer:
+        assert SUBSCRIBED == client.subscribe(f"{MQTT}/router/a-1/{wish}")
+        assert DENIED == other.subscribe(f"{MQTT}/router/a-1/{wish}")
+        assert SUBSCRIBED == other.subscribe(f"{MQTT}/router/b-1/{wish}")
+        assert DENIED == other.publish(f"{MQTT}/router/b-1/{wish}")
+        assert GRANTED == writer.publish(f"{MQTT}/router/a-1/{wish}")
+        assert (f"{MQTT}/router/a-1/{wish}", b"x") == client.next()
+        assert other.hears_nothing()
+
+
+def test_a_router_asks_for_its_topics_by_leaf(broker: RunningBroker) -> None:
+    """What it receives by one line, it cannot subscribe to by one."""
     with router(broker) as client:
-        assert SUBSCRIBED == client.subscribe(f"{MQTT}/router/a-1/settings")
+        assert DENIED == client.subscribe(f"{MQTT}/router/a-1/+")
 
 
 def test_a_router_sees_whether_a_collector_is_there(broker: RunningBroker) -> None:
@@ -158,7 +171,7 @@ def test_the_collector_may_write_its_topics(broker: RunningBroker, topic: str) -
         assert client.publish(f"{MQTT}/{topic}", b"") in (GRANTED, NOBODY_LISTENS)
 
 
-@pytest.mark.parametrize("topic", ["router/a-1/backlog", "router/a-1/settings", "other"])
+@pytest.mark.parametrize("topic", ["router/a-1/backlog", "router/a-1/answer", "other"])
 def test_the_collector_may_write_nothing_else(broker: RunningBroker, topic: str) -> None:
     """It takes no samples itself."""
     with collector(broker) as client:

@@ -4,6 +4,8 @@ import os
 import pwd
 import re
 import subprocess
+import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from tests.broker.enrolled import City
 from titik_collector.cli import titik
 from titik_collector.units import prerequisites, systemd_units
 from titik_collector.units.prerequisites import Layout
+from titik_collector.units.systemd_units import Mosquitto
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 CONFIG = """\
@@ -25,6 +28,17 @@ timezone = "Asia/Makassar"
 directory = "broker"
 [store]
 path = "titik.db"
+"""
+# Tables that have keys of the names that are edited, or a folder that anybody may read.
+OTHERS = """\
+[public]
+directory = "public"
+[smtp]
+password_file = "mail"
+path = "x"
+[[receiver]]
+path = "y"
+directory = "z"
 """
 
 
@@ -65,7 +79,7 @@ def ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systemd_units, "USER", ME)
     monkeypatch.setattr(systemd_units, "WEB_USER", ME)
     monkeypatch.setattr(systemd_units, "NOTIFY_USER", ME)
-    monkeypatch.setattr(systemd_units.sys, "executable", "/usr/bin/python3")  # type: ignore[attr-defined]
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
 
 
 def units_of(city: City) -> dict[str, str]:
@@ -107,14 +121,17 @@ def test_the_password_of_a_store_on_a_server_becomes_the_collector_s(
     """Nothing else of it lies here; the broker's key of that name stays as it is."""
     (folder / "titik.toml").write_text(
         CONFIG.replace(
-            'path = "titik.db"', 'url = "postgresql://a@b/c"\npassword_file = "secret"'
+            'path = "titik.db"', 'url = "postgresql://a@b/c"\npassword_file = "its/secret"'
         ).replace("[store]", 'password_file = "other"\n[store]')
+        + '[smtp]\npassword_file = "mail"\n'
     )
-    (folder / "titik.db").rename(folder / "secret")
-    here = small(folder, store=None, password=folder / "secret")
+    (folder / "its").mkdir()
+    (folder / "titik.db").rename(folder / "its/secret")
+    here = small(folder, store=None, password=folder / "its/secret")
     subprocess.run(["sh", "-euc", "\n".join(prerequisites.commands(here)[1:-1])], check=True)
     text = (tmp_path / "etc/titik.toml").read_text()
     assert 'password_file = "other"' in text
+    assert 'password_file = "mail"' in text
     assert f'password_file = "{tmp_path}/etc/secret"' in text
     assert f'directory = "{tmp_path}/var/broker"' in text
     there = small(
@@ -127,6 +144,88 @@ def test_the_password_of_a_store_on_a_server_becomes_the_collector_s(
     assert [] == prerequisites.commands(there)
     expected = [f"chown nobody: {tmp_path}/etc/secret", f"chmod 600 {tmp_path}/etc/secret"]
     assert expected == prerequisites.commands(replace(there, collector_user="nobody"))[:-1]
+
+
+@pytest.mark.parametrize("at", ["before", "between", "after"])
+def test_a_key_is_edited_in_its_own_table_alone(at: str, folder: Path, tmp_path: Path) -> None:
+    """Other tables have keys of that name; one that changed would publish the broker's keys."""
+    texts = {
+        "before": OTHERS + CONFIG,
+        "between": CONFIG.replace("[store]", f"{OTHERS}[store]"),
+        "after": CONFIG + OTHERS,
+    }
+    file = folder / "titik.toml"
+    file.write_text(texts[at].replace("[broker]", " [ broker ] # ours"))
+    before = tomllib.loads(file.read_text())
+    output = prerequisites.commands(small(folder, store=folder / "t|i&k.db"))
+    subprocess.run(["sh", "-euc", "\n".join(output[1:-1])], check=True)
+    expected = {
+        **before,
+        "broker": {"directory": f"{tmp_path}/var/broker"},
+        "store": {"path": f"{tmp_path}/var/store/t|i&k.db"},
+    }
+    assert expected == tomllib.loads((tmp_path / "etc/titik.toml").read_text())
+
+
+def test_a_key_that_no_command_can_edit_is_printed_in_words(folder: Path, tmp_path: Path) -> None:
+    """A table in one line, as docs/web.md has it; the rest of the line is the operator's."""
+    text = CONFIG.partition("[broker]")[0].replace("[city]", "")
+    text = 'store = { path = "titik.db" }\nbroker.directory = "broker"\n[city]\n' + text
+    (folder / "titik.toml").write_text(text)
+    output = prerequisites.commands(small(folder))
+    config = tmp_path / "etc/titik.toml"
+    expected = [
+        f'# by hand, in {config}: store.path = "{tmp_path}/var/store/titik.db"',
+        f'# by hand, in {config}: broker.directory = "{tmp_path}/var/broker"',
+    ]
+    assert expected == output[-3:-1]
+    subprocess.run(["sh", "-euc", "\n".join(output[1:-1])], check=True)
+    assert text == config.read_text()
+
+
+def test_what_else_the_file_names_is_moved_by_hand(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No unit reaches a home directory, and from its new place a relative path is another."""
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    page = f'[web]\ntls_cert = "page.crt"\ntls_key = "{tmp_path}/page.key"\n'
+    (folder / "titik.toml").write_text(f"{CONFIG}{page}[public]\ndirectory = 'public'\n")
+    broker = Mosquitto(directory=folder / "broker", account=ME, collector="c", lowest_port=8883)
+    place = systemd_units.find(broker, folder / "titik.toml")
+    assert place is not None
+    into = f"too, and its line in {tmp_path}/etc/titik.toml"
+    expected = [f"# by hand, move {folder / one} {into}" for one in ("page.crt", "public")]
+    assert expected == [one for one in prerequisites.commands(place) if "by hand" in one]
+
+
+def test_what_goes_with_the_broker_s_folder_is_not_moved_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its line alone is to be changed, also in a configuration that stays."""
+    monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
+    broker = Mosquitto(directory=folder / "broker", account=ME, collector="c", lowest_port=8883)
+    (tmp_path / "srv").mkdir()
+    for file, then in (
+        (folder / "titik.toml", tmp_path / "etc/titik.toml"),
+        (tmp_path / "srv/titik.toml", tmp_path / "srv/titik.toml"),
+    ):
+        page = f'[web]\ntls_cert = "{folder}/broker/tls/page.crt"\ntls_key = "/x/page.key"\n'
+        file.write_text(f"{CONFIG}{page}")
+        place = systemd_units.find(broker, file)
+        assert place is not None
+        expected = [
+            f"# by hand, in {then}: {folder}/broker/tls/page.crt is"
+            f" {tmp_path}/var/broker/tls/page.crt now"
+        ]
+        assert expected == [one for one in prerequisites.commands(place) if "by hand" in one]
+
+
+def test_only_what_moves_is_edited(folder: Path, tmp_path: Path) -> None:
+    """A broker whose folder stays keeps its line, and the note beside it."""
+    elsewhere = folder.rename(tmp_path / "srv")
+    output = prerequisites.commands(small(elsewhere, collector_user="nobody"))
+    [edit] = [one for one in output if one.startswith("sed ")]
+    assert "broker" not in edit
 
 
 def test_a_store_beside_other_things_gets_a_folder_of_its_own(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from titik_collector.enrolment.authority import CRL_DAYS, SERVER_RENEW_DAYS
+from titik_collector.enrolment.authority import SERVER_RENEW_DAYS
+from titik_collector.enrolment.signing import CRL_DAYS
 from titik_collector.units import systemd_units
 from titik_collector.units.prerequisites import Layout
 from titik_collector.units.systemd_units import Mosquitto

@@ -93,6 +93,7 @@ ON_BOTH = {
     *("test_rollup_topics", "test_runs", "test_server_cause", "test_settings", "test_site_facts"),
     "test_status",
     *("test_store", "test_stretches", "test_timeline", "test_together", "test_two_devices"),
+    *("test_asking", "test_rollout", "test_unheard_routers", "test_wishes"),
 }
 # Long on a server, and what they say of it is in test_two_engines and test_rollup too.
 RARELY = {"test_newest", "test_together"}
@@ -101,7 +102,12 @@ FEWER = 30
 SETTINGS = "_hypothesis_internal_use_settings"  # of a function that searches
 # These run on SQLite alone, or choose the engine themselves.
 ITS_OWN = {
+    "test_certificates": "looks at a city's folder, with a store beside it",
     "test_alerts_command": "runs commands on a file",
+    "test_city_look": "asks from a command beside a file; test_asking is on both",
+    "test_settings_tables": "runs commands on a file; test_wishes is on both",
+    "test_fleet_command": "runs commands on a file; test_rollout is on both",
+    "test_router_many": "opens archives, and no store",
     "test_living_copy": "copies from a file to each engine",
     "test_line_protocol": "writes what a command exports of a file",
     "test_city_reports": "puts together what others read, on both",

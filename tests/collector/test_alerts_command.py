@@ -108,6 +108,8 @@ def test_at_night_a_place_of_a_lower_tier_waits_in_a_trial_too(city: Path) -> No
         ("backup-unverified",),
         ("line-down",),
         ("copied-city",),
+        ("store-alone",),
+        ("upgrade-halted",),
     ],
 )
 def test_each_rule_with_a_message_can_be_tried(city: Path, words: tuple[str, ...]) -> None:

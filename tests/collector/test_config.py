@@ -260,6 +260,36 @@ def test_a_page_that_is_safe_or_wanted_so_is_accepted(web: str) -> None:
     assert parse(f"{LEAST}[web]\n{web}").web != parse(LEAST).web
 
 
+@pytest.mark.parametrize(
+    ("directory", "expected"),
+    [
+        ("/var/lib/titik/broker", "public.directory: /var/lib/titik/broker is the city's own, and"),
+        (
+            "../../var/lib/titik/broker/ca",
+            "ca is in /var/lib/titik/broker, and anybody may read it",
+        ),
+        ("/var/lib/titik/", "/var/lib/titik has /var/lib/titik/broker in it, and anybody may rea"),
+        (".", "/etc/titik has /etc/titik/titik.toml in it, and anybody may read it; name a folder"),
+        ("keys", "keys has /etc/titik/keys/mail in it"),
+        ("/var/lib/titik-backups/public", "is in /var/lib/titik-backups, and"),
+    ],
+)
+def test_a_public_folder_is_apart_from_the_city_s(directory: str, expected: str) -> None:
+    """It is none of the folders that the file names, in none, and around none."""
+    named = '[broker]\ndirectory = "/var/lib/titik/broker"\npassword_file = "keys/mail"\n'
+    named += f'[public]\ndirectory = "{directory}"\n'
+    assert expected in error(LEAST + named)
+
+
+def test_a_public_folder_beside_the_store_is_fine() -> None:
+    """As in docs/web.md; and its name may begin as another's does."""
+    for directory in ("public", "/var/lib/titik/broker-public", "/var/lib/titik-public"):
+        text = (
+            f'[broker]\ndirectory = "/var/lib/titik/broker"\n[public]\ndirectory = "{directory}"\n'
+        )
+        assert FILE.parent / directory == parse(LEAST + text).public.directory
+
+
 def test_the_example_is_the_citys_ten_hotspots() -> None:
     """examples/kupang.toml is right, and every site has a router."""
     kupang = model.load(ROOT / "examples" / "kupang.toml")

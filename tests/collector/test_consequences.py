@@ -24,11 +24,10 @@ from titik_collector.limits import MAX_CLIENTS, MAX_LEAP, MAX_RANGES, MAX_UPTIME
 from titik_collector.live.now import bps
 from titik_collector.queries import status
 from titik_collector.store import conservation
-from titik_collector.store import settings as settings_of_store
+from titik_collector.timeline.server_clock import ServerClock
 from titik_wire import codec, topics
 from titik_wire.city_messages import Now
 from titik_wire.errors import WireError
-from titik_wire.instant import DAY_MS
 from titik_wire.kinds import Whole
 from titik_wire.limits import MAX_WHOLE
 from titik_wire.messages import Bss, Held, Sample, Status
@@ -105,14 +104,14 @@ def test_no_message_has_a_consequence_that_is_absurd(
     caplog: pytest.LogCaptureFixture, sent: Sequence[tuple[bool, Sample | Status]]
 ) -> None:
     """After each: the books close, all that is published is of the contract and in its limits."""
-    patched = pytest.MonkeyPatch()
-    patched.setattr(Link, "connected", True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Link, "connected", True)
+        # As in a store that has run for days: else a sample of 1970 is years of rollups.
+        patched.setattr(ServerClock, "forget_ms", T0)
         file = Path(folder) / "titik.toml"
         file.write_text(HEAD + SITE + ROUTER)
-        with patched.context(), collecting(file) as (collector, db):
-            # As in a store that has run for days: else a sample of 1970 is years of rollups.
-            settings_of_store.keep(db, "sealed_before_ms", T0 - 2 * DAY_MS)
+        with collecting(file) as (collector, db):
+            collector.idle()  # seals
             for number, (live, message) in enumerate(sent, 1):
                 _take(collector, message, live, T0 + number * 7000)
                 for now in collector.now():
@@ -123,7 +122,6 @@ def test_no_message_has_a_consequence_that_is_absurd(
                 ranges = "SELECT count(*) FROM settled GROUP BY run_id"
                 assert all(count <= MAX_RANGES for (count,) in db.execute(ranges))
             status.gather(db, "kupang", T0 + 100_000)
-    patched.undo()
     assert "ERROR" not in caplog.text
 
 

@@ -452,7 +452,7 @@ def test_both_engines_have_the_same_columns() -> None:
         }
 
     assert columns(desk_opening.FOLDER) == columns(desk_opening.SERVER_FOLDER)
-    left = {"session", "posted_report"}
+    left = {"session", "posted_report", "question"}
     assert {*left, *desk_copying.TABLES} == set(columns(desk_opening.FOLDER))
     assert columns(notify_opening.FOLDER) == columns(notify_opening.SERVER_FOLDER)
     assert {"remembered", *notify_copying.TABLES} == set(columns(notify_opening.FOLDER))

@@ -13,7 +13,8 @@ from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.broker_setup.broker_init import Request
 from titik_collector.commands.engineer import engineer
 from titik_collector.commands.router import router
-from titik_collector.config import model
+from titik_collector.config import edit, model
+from titik_collector.config.site_tables import Router
 
 TEXT = """\
 # Our city.
@@ -119,6 +120,14 @@ def test_adding_and_removing_leaves_the_file_as_it_was(file: Path) -> None:
     run(file, "add", "perumnas-1", "--site", "perumnas")
     run(file, "remove", "perumnas-1")
     assert TEXT == file.read_text()
+
+
+def test_a_router_has_words_of_its_own(file: Path) -> None:
+    """They are read, and written with a router that is new."""
+    file.write_text(TEXT.replace('name = "tirosa-1"\n', 'name = "tirosa-1"\ntags = ["roof"]\n'))
+    city = model.load(file)
+    edit.add_many(city, [Router(name="x", site="perumnas", tags=("lte", "roof"))])
+    assert [("roof",), (), ("lte", "roof")] == [one.tags for one in model.load(file).router]
 
 
 def test_the_file_keeps_its_mode(file: Path) -> None:

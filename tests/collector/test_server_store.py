@@ -234,6 +234,29 @@ def test_a_standby_of_an_older_version_is_none(file: Path, server: PostgresPlace
     assert "schema 99, this program reads" in output
 
 
+def test_a_takeover_that_cannot_be_is_reported(file: Path, server: PostgresPlace) -> None:
+    """In the state file, for its unit is active; it takes over when it can."""
+    with (
+        psycopg.connect(server.url, autocommit=True) as db,
+        contextlib.ExitStack() as other,
+        contextlib.ExitStack() as running,
+    ):
+        other.enter_context(opening.writing(model.load(file).store))
+        standby = running.enter_context(collecting(file))
+        assert until(lambda: stand_by(file), 1)
+        db.execute(f"CREATE TABLE {server.schema}.copying (origin TEXT)")  # as of a copy
+        other.close()
+        assert until(lambda: "is half a copy of a store" in store_problem(file), True)
+        db.execute(f"DROP TABLE {server.schema}.copying")
+        assert until(lambda: processes(file) == (standby.pid, []), True)
+
+
+def store_problem(file: Path) -> str:
+    """What the collector says of its store."""
+    state = collector_state.read(model.load(file).state_files)
+    return "" if state is None else state.store_problem or ""
+
+
 def test_a_standby_that_is_wanted_and_missing_is_a_warning(file: Path) -> None:
     """Of `status`, and of what `--json` has for programs."""
     with opening.writing(model.load(file).store):

@@ -3,10 +3,11 @@
 Rule: a scenario says what happens to the store; how that is done to an engine is here.
 """
 
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -40,6 +41,12 @@ class Engine(Protocol):
 
     def lock(self, city: City, wait_s: float = LOCK_S) -> Callable[[], None] | None:
         """Let nobody else write until what is returned is called; None: it is locked already."""
+
+    def copy(self, city: City, into: Path) -> None:
+        """The store as it is now, in a file, while the collector goes on."""
+
+    def bring_back(self, city: City, copy: Path | None) -> None:
+        """That copy takes the store's place; None: nothing does. The collector is stopped."""
 
     def strike(self, kind: str) -> Callable[[], None]:
         """Begin a fault of what serves the store; what ends it."""
@@ -127,6 +134,18 @@ class Sqlite:
             other.close()
             return None
         return other.close
+
+    def copy(self, city: City, into: Path) -> None:
+        """By SQLite's own backup."""
+        with closing(sqlite3.connect(city.store)) as db, closing(sqlite3.connect(into)) as copy:
+            db.backup(copy)
+
+    def bring_back(self, city: City, copy: Path | None) -> None:
+        """The file, without what the old one had beside it."""
+        for end in ("", "-wal", "-shm"):
+            city.store.with_name(city.store.name + end).unlink(missing_ok=True)
+        if copy is not None:
+            shutil.copy(copy, city.store)
 
     def strike(self, kind: str) -> Callable[[], None]:
         """Nothing serves it."""

@@ -4,11 +4,8 @@ Rule: what the routers keep comes back, once. The rest is declared, and nothing 
 """
 
 import json
-import shutil
 import signal
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
 from tests.broker.running import Client
@@ -60,13 +57,14 @@ def old_stores(trial: Trial) -> None:
         world.start_agents()
         world.until_taken(60)
         copy = _copy(world)
+        copied = _stored(world)
         # A busy machine takes fewer samples of an hour, so that no number of them is waited for.
         world.sleep(trial.count * HOUR_MS / 1000 / settings.speed)
+        world.until(lambda: _stored(world) > copied, "the store has what its copy lacks")
+        most, goals = _stored(world) - copied, _taken(world)
         _bring_back(world, copy)
-        world.until(lambda: _lacks(world) > 0, "the store learns what it lacks", for_s=180)
-        most = _lacks(world)
-        world.until(lambda: _lacks(world) == 0, "what is kept is back", for_s=300)
-        declared = _number(world, "SELECT sum(lost) FROM v_conservation")
+        world.until(lambda: _is_whole(world, goals), "what is kept is back", for_s=300)
+        declared = _number(world, "lost")
         trial.figures |= {
             "hours": trial.count,
             "lacked": most,
@@ -123,9 +121,8 @@ def _all_of(world: World, router: str, epoch: int) -> bytes:
 
 
 def _copy(world: World) -> Path:
-    copy = world.folder / "copy.db"
-    with closing(sqlite3.connect(world.city.store)) as db, closing(sqlite3.connect(copy)) as into:
-        db.backup(into)
+    copy = world.folder / "copy"
+    world.engine.copy(world.city, copy)
     return copy
 
 
@@ -134,11 +131,8 @@ def _bring_back(world: World, copy: Path | None) -> None:
     city = world.city
     assert city.collector is not None
     city.collector.stop()
-    for end in ("", "-wal", "-shm"):
-        city.store.with_name(city.store.name + end).unlink(missing_ok=True)
-    if copy is not None:
-        shutil.copy(copy, city.store)
-    else:
+    world.engine.bring_back(city, copy)
+    if copy is None:
         status, output = city.titik("store", "begin", "--config", str(city.file))
         assert status == 0, output
     city.collect()
@@ -146,30 +140,37 @@ def _bring_back(world: World, copy: Path | None) -> None:
 
 def _until_back(world: World, trial: Trial) -> None:
     """Every sample that was taken so far is stored, alone or merged."""
-    goals = {router: world.taken(router) for router in world.routers}
-
-    def is_back() -> bool:
-        with world.city.reader() as db:
-            rows = db.execute(
-                "SELECT router, sum(taken), sum(stored) FROM v_conservation GROUP BY router"
-            ).fetchall()
-        found = {router: (taken, stored) for router, taken, stored in rows}
-        return all(
-            found.get(router, (0, 0))[0] >= goal and len({*found[router]}) == 1
-            for router, goal in goals.items()
-        )
-
+    goals = _taken(world)
     try:
-        world.until(is_back, "what the store had acknowledged is back", for_s=60)
+        world.until(
+            lambda: _is_whole(world, goals) and not _number(world, "lost"),
+            "what the store had acknowledged is back",
+            for_s=60,
+        )
     except AssertionError as error:
         trial.wrong.append(str(error))
 
 
-def _lacks(world: World) -> int:
-    """What routers are known to have, and the store has not."""
-    return _number(world, "SELECT sum(in_spool) FROM v_conservation")
+def _taken(world: World) -> dict[str, int]:
+    return {router: world.taken(router) for router in world.routers}
 
 
-def _number(world: World, sql: str) -> int:
+def _is_whole(world: World, goals: dict[str, int]) -> bool:
+    """The store knows of so many samples, and awaits none that routers still have."""
     with world.city.reader() as db:
-        return int(db.execute(sql).fetchone()[0] or 0)
+        rows = db.execute(
+            "SELECT router, sum(taken), sum(in_spool) FROM v_conservation GROUP BY router"
+        ).fetchall()
+    known = {router: int(taken) for router, taken, spooled in rows if not spooled}
+    return all(known.get(router, 0) >= goal for router, goal in goals.items())
+
+
+def _stored(world: World) -> int:
+    return _number(world, "stored")
+
+
+def _number(world: World, column: str) -> int:
+    """The sum of a column of the books."""
+    with world.city.reader() as db:
+        row = db.execute(f"SELECT sum({column}) FROM v_conservation").fetchone()
+    return int(row[0] or 0)

@@ -63,6 +63,7 @@ HASTE = Edit("tests/faults/world.py", "\nPATIENCE_S = 120.0\n", "\nPATIENCE_S = 
 POSTGRES = "broker/titik_collector/store/postgres.py"
 SCHEMA = "broker/titik_collector/store/schema/postgres/0021_whole.sql"
 PATRONI = "deploy/high-availability/patroni.yml"
+WAVES = "broker/titik_collector/wishes/waves.py"
 INGEST = "broker/titik_collector/ingest/ingest.py"
 SAVE = """\
         saved = self._save()
@@ -87,6 +88,31 @@ NO_LOOK = Edit(
     "broker/titik_collector/ingest/intake.py",
     "covered = run is not None and run.has(sample.first_seq, sample.seq)",
     "covered = False",
+)
+NO_KEY = (
+    NO_LOOK,
+    Edit(
+        SCHEMA,
+        "  reach_rounds BIGINT,\n  PRIMARY KEY (run_id, seq)\n",
+        "  reach_rounds BIGINT\n",
+    ),
+    Edit(
+        SCHEMA,
+        "deflate with the preset dictionary\n  UNIQUE (run_id, seq)\n",
+        "deflate with the preset dictionary\n  spare BIGINT\n",
+    ),
+)
+UNKNOWN_IS_MADE = Edit(
+    POSTGRES,
+    """\
+            self._commit()
+
+    def renew""",
+    """\
+            with suppress(StoreError):
+                self._commit()
+
+    def renew""",
 )
 MUTATIONS = {
     "ack-before-commit": Mutation(
@@ -251,19 +277,7 @@ MUTATIONS = {
         "server-cuts",
         1,
         r"^duplicated",
-        (
-            NO_LOOK,
-            Edit(
-                SCHEMA,
-                "  reach_rounds BIGINT,\n  PRIMARY KEY (run_id, seq)\n",
-                "  reach_rounds BIGINT\n",
-            ),
-            Edit(
-                SCHEMA,
-                "deflate with the preset dictionary\n  UNIQUE (run_id, seq)\n",
-                "deflate with the preset dictionary\n  spare BIGINT\n",
-            ),
-        ),
+        NO_KEY,
         "postgresql",
     ),
     "ack-on-full-disk": Mutation(
@@ -279,20 +293,7 @@ MUTATIONS = {
         "lost-commits",
         10,
         r"acks_ahead|lost|declared",
-        (
-            Edit(
-                POSTGRES,
-                """\
-            self.execute("COMMIT")
-
-    def renew""",
-                """\
-            with suppress(StoreError):
-                self.execute("COMMIT")
-
-    def renew""",
-            ),
-        ),
+        (UNKNOWN_IS_MADE,),
         "postgresql",
     ),
     "commit-in-memory": Mutation(
@@ -362,6 +363,26 @@ MUTATIONS = {
             ),
         ),
     ),
+    "bad-version-goes-on": Mutation(
+        "waves go on, however many routers fail with a version, and canaries hold up nobody",
+        "from-a-distance",
+        4,
+        r"^halted: ",
+        (
+            Edit(
+                WAVES,
+                "    if failed - accepted > (len(asked) - accepted) * bounds.failed_share:\n",
+                "    if failed - accepted > len(rows):\n",
+            ),
+            Edit(
+                WAVES,
+                "    while reached < last and _has_shown(waves):\n",
+                "    while reached < last:\n",
+            ),
+            # It is waited for as long as a fleet of four needs, and not as a busy machine does.
+            Edit("tests/faults/distance.py", "240.0 if trial.count", "90.0 if trial.count"),
+        ),
+    ),
     "no-keepalive": Mutation(
         "a connection whose other end is gone is waited for",
         "server-cuts",
@@ -391,6 +412,30 @@ MUTATIONS = {
         3,
         r"acked and not there",
         (Edit(POSTGRES, '"synchronous_commit": "on"', '"synchronous_commit": "local"'),),
+        "cell",
+    ),
+    "ack-before-cut-commit": Mutation(
+        "the collector publishes an ack, and the primary goes off the network in the COMMIT",
+        "primary-cuts",
+        2,
+        r"acked and not there",
+        (EARLY_ACK,),
+        "cell",
+    ),
+    "cut-commit-again": Mutation(
+        "a COMMIT that the standby has is made again, without a look and without a key",
+        "primary-cuts",
+        2,
+        r"^duplicated",
+        NO_KEY,
+        "cell",
+    ),
+    "ack-on-full-primary": Mutation(
+        "the collector publishes an ack, and the primary's disk has no room for its sample",
+        "primary-disks",
+        1,
+        r"acks_ahead|lost|declared|acked and not there",
+        (EARLY_ACK,),
         "cell",
     ),
 }

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from tests.faults.attacks import clock_jumps, forged_acks, mac_flood
 from tests.faults.databases import lost_commits, server_cuts, server_kills, stopped_collectors
+from tests.faults.distance import from_a_distance
 from tests.faults.fleet import fleet_return
 from tests.faults.intruders import attacks
 from tests.faults.memories import endless_asking, old_stores, restored_stores
 from tests.faults.nemesis import RULES, Fault
 from tests.faults.power import never_synced, power_cuts
-from tests.faults.primaries import primary_kills
+from tests.faults.primaries import primary_cuts, primary_disks, primary_kills
 from tests.faults.queues import collector_restarts, queued_broker_kill
 from tests.faults.servers import (
     broker_restarts,
@@ -125,19 +126,17 @@ class Scenario:
 
 
 NO_STORE = "their point is not the store, which they hardly touch"
-A_COPY = "an old copy of a file takes its place; tests/collector asks on both engines"
 NO_SERVER = "a file has no server; the kernel ends its lease with its holder"
 NO_STANDBY = "there is no machine that could take over"
 ONE_IS_ENOUGH = "three machines are no other engine"
-ON_CELL = ("primary-kills",)
+ON_CELL = ("primary-kills", "primary-cuts", "primary-disks")
 # Why a scenario is not played on an engine.
 ELSEWHERE = {
     ("spool-damage", "postgresql"): NO_STORE,
     ("fleet-return", "postgresql"): NO_STORE,
+    ("from-a-distance", "postgresql"): NO_STORE,
     ("mac-flood", "postgresql"): NO_STORE,
     ("spool-disk", "postgresql"): NO_STORE,
-    ("endless-asking", "postgresql"): NO_STORE,
-    **{(name, "postgresql"): A_COPY for name in ("restored-stores", "old-stores")},
     **{
         (name, "sqlite"): NO_SERVER
         for name in ("server-kills", "server-cuts", "lost-commits", "stopped-collectors")
@@ -146,7 +145,14 @@ ELSEWHERE = {
 }
 
 
-SCENARIOS = {
+SCENARIOS = {  # the longest first, so that none is left alone at the end
+    "endless-asking": Scenario(
+        endless_asking, 8, 50, "28", "A collector asks for what was acknowledged, without end."
+    ),
+    "from-a-distance": Scenario(
+        from_a_distance, 4, 1000, "15",
+        "A fleet is set, looked at, moved to another authority and upgraded while all fails.",
+    ),
     "agent-kills": Scenario(
         agent_kills, 8, 200, "P0 1", "Agents are killed at any instant and start again at once."
     ),
@@ -248,9 +254,6 @@ SCENARIOS = {
     "old-stores": Scenario(
         old_stores, 1, 72, "24", "A store that is days old, in accelerated time."
     ),
-    "endless-asking": Scenario(
-        endless_asking, 8, 50, "28", "A collector asks for what was acknowledged, without end."
-    ),
     "server-kills": Scenario(
         server_kills, 4, 200, "P0 22, 24",
         "The database server is killed or stopped with batches under way, and started again.",
@@ -271,6 +274,15 @@ SCENARIOS = {
     "primary-kills": Scenario(
         primary_kills, 3, 20, "P0 22, 24",
         "The machine that writes the store is killed under load, and another one takes over.",
+    ),
+    "primary-cuts": Scenario(
+        primary_cuts, 1, 6, "P0 22; 9",
+        "The machine that writes the store goes off the network in a COMMIT, before its standby has"
+        " it or after.",
+    ),
+    "primary-disks": Scenario(
+        primary_disks, 1, 10, "P0 23",
+        "The disk of the machine that writes the store is full, also for its write-ahead log.",
     ),
 }  # fmt: skip
 ELSEWHERE |= {(name, "cell"): ONE_IS_ENOUGH for name in SCENARIOS if name not in ON_CELL}

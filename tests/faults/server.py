@@ -129,6 +129,21 @@ class Server:
             return None
         return other.close
 
+    def copy(self, city: City, into: Path) -> None:
+        """By pg_dump."""
+        words = (str(self._bin / "pg_dump"), "--schema", city.where.schema, "--file", str(into))
+        subprocess.run((*words, self.url), check=True)
+
+    def bring_back(self, city: City, copy: Path | None) -> None:
+        """The schema, whole, by psql."""
+        with closing(self._admin()) as admin:
+            admin.execute(f"DROP SCHEMA {city.where.schema} CASCADE".encode())
+        if copy is not None:
+            words = (str(self._bin / "psql"), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1")
+            subprocess.run(
+                (*words, "--output=/dev/null", "--file", str(copy), self.url), check=True
+            )
+
     def strike(self, kind: str) -> Callable[[], None]:
         """Of itself, or of the way to it."""
         how = kind.split()[0]

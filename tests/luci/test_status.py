@@ -150,6 +150,23 @@ def test_the_details_are_those_of_the_agent(open_view: OpenView, rpcd: Rpcd) -> 
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("became", "reason", "shown"),
+    [
+        ("applied", None, "✓ in use change 7"),
+        ("trying", None, "on trial change 7"),
+        ("refused", "interval_s: must be 5 to 3600", "refused change 7 interval_s: must be"),
+        ("rolled-back", "no ack in 180 s", "taken back change 7 no ack in 180 s"),
+    ],
+)
+def test_settings_from_the_server_are_shown(
+    open_view: OpenView, rpcd: Rpcd, became: str, reason: str | None, shown: str
+) -> None:
+    """Whoever changes them here knows what counts."""
+    rpcd.files[STATE] = state(settings={"revision": 7, "state": became, "reason": reason})
+    expect(beside(open_view("status"), "Settings from the server")).to_contain_text(shown)
+
+
 def test_an_outage_shows_the_reason_and_a_spool_that_grows(open_view: OpenView, rpcd: Rpcd) -> None:
     """Without a reload."""
     rpcd.files[STATE] = state()

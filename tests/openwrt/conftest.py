@@ -24,12 +24,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="session")
 def next_feed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The feed of a later version, which has other code."""
-    copy = tmp_path_factory.mktemp("next")
+    return later_feed(tmp_path_factory.mktemp("next"), "9")
+
+
+def later_feed(copy: Path, before: str) -> Path:
+    """Of a version with these digits before it."""
     for name in ("agent", "deploy"):
-        shutil.copytree(ROOT / name, copy / name)
+        ignore = shutil.ignore_patterns("__pycache__")  # others write into it meanwhile
+        shutil.copytree(ROOT / name, copy / name, ignore=ignore)
     shutil.copy(ROOT / "LICENSE", copy)
     version = copy / "agent/titik_wire/__init__.py"
-    version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9'))
+    version.write_text(version.read_text().replace('__version__ = "', f'__version__ = "{before}'))
     return copy / "deploy/openwrt/titik-agent"
 
 

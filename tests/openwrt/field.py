@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 
 from tests.agent.fake_ubusd import FakeUbusd, answer
@@ -147,10 +148,11 @@ def running(
 
 
 def instance(router: Router, *more: str) -> tuple[list[str], dict[str, str]]:
-    """What procd was asked to start last: command and environment; `more` of that."""
+    """What procd was asked to start as agent last: command and environment; `more` of that."""
     calls = router.calls()
-    last = max(at for at, one in enumerate(calls) if one[0] == "open")
-    params = {one[0]: one[1:] for one in calls[last:]}
+    last = max(at for at, one in enumerate(calls) if one[:2] == ["open", "agent"])
+    its = takewhile(lambda one: one[0] != "open", calls[last + 1 :])
+    params = {one[0]: one[1:] for one in its}
     assert ["titik"] == params["user"] == params["group"]
     env = dict(one.split("=", 1) for one in params["env"])
     words = ("/bin/busybox", "env", *more, *params["command"])

@@ -113,9 +113,9 @@ def life(kind: str, versions: list[list[Path]], tmp_path: Path) -> Iterator[Life
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def serving(folder: Path, handler: type[Quiet] = Quiet) -> Iterator[str]:
     """Any web server, on this machine; its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
     thread = Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

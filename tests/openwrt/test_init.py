@@ -223,7 +223,7 @@ def test_every_key_of_the_agent_is_known_to_the_init_script() -> None:
         (section, key)
         for section, table in tables.items()
         for key in (one.name for one in dataclasses.fields(table))
-        if key not in tables and key not in ("watchdog", "state_file")
+        if key not in tables and key not in ("watchdog", "state_file", "upgrade_dir")
     }
     assert wanted == asked
 

@@ -73,6 +73,7 @@ def test_modes_are_not_those_of_a_checkout(tmp_path: Path) -> None:
         "/etc/uci-defaults/60-titik-agent": 0o755,
         "/lib/upgrade/keep.d/titik-agent": 0o644,
         "/usr/bin/titik-agent": 0o755,
+        "/usr/libexec/titik-upgrade": 0o755,
         "/usr/share/acl.d/titik-agent.json": 0o644,
     } == modes
     modules = [path.stat().st_mode for path in root.rglob("*.pyc")]

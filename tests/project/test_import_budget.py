@@ -55,11 +55,10 @@ def test_what_the_configuration_does_not_ask_for_is_not_loaded() -> None:
     """A router with ubus never reads the code for control sockets, nor any that of `check`."""
     asked_for = (
         "check", "sampling.watchdog", "sources.hostapd_control", "sources.hostapd_ubus",
-        "sources.reach", "sources.survey",
+        "sources.reach", "sources.survey", "wishes", "looking.looker", "looking.concealing",
     )  # fmt: skip
-    assert set() == {f"titik_agent.{one}" for one in asked_for} & loaded_by(
-        ["titik_agent.assemble"]
-    )
+    never = {*(f"titik_agent.{one}" for one in asked_for), "titik_wire.fleet_messages"}
+    assert set() == never & loaded_by(["titik_agent.assemble"])
 
 
 @pytest.mark.parametrize("heavy", HEAVY)

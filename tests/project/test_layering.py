@@ -36,11 +36,12 @@ SERVER_LIBRARIES = {
 FLOORS = {
     "titik_agent": (
         {"lazy_imports", "limits"},
-        {"chance", "clock", "config", "hostapd", "shared_files"},
-        {"spool"},
+        {"chance", "clock", "config", "hostapd", "looking", "shared_files"},
+        {"kept_trust", "spool"},
         {"sampling"},
         {"sources", "broker_link"},
         {"check", "probe", "state_file"},
+        {"wishes"},
         {"assemble"},
         {"commands"},
         {"__main__"},
@@ -50,7 +51,7 @@ FLOORS = {
         {"alerts", "figures", "files", "jobs", "languages", "own_state", "received", "wording"},
         {"backups", "config", "store"},
         {"accounts", "broker_link", "enrolment", "feed", "registry", "timeline", "units"},
-        {"access", "desk", "outputs", "rollups"},
+        {"access", "desk", "outputs", "rollups", "wishes"},
         {"broker_setup", "live"},
         {"backup", "ingest", "queries"},
         {"backup_check", "metrics", "reports"},
@@ -199,7 +200,7 @@ def test_only_the_store_knows_the_database_s_library() -> None:
 
 def test_the_server_half_never_imports_the_router_half() -> None:
     """Except where it runs real agents on purpose."""
-    expected = {"simulation/demo.py", "simulation/fleet.py"}
+    expected = {"simulation/demo.py", "simulation/fleet.py", "simulation/simulated_look.py"}
     assert expected == who_imports("titik_collector", "titik_agent")
 
 

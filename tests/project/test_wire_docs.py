@@ -137,6 +137,8 @@ def test_every_topic_is_in_the_table() -> None:
     built = {
         topics.status("{router}"), topics.sample("{router}"), topics.backlog("{router}"),
         topics.ack("{router}"), topics.collector("{collector}"), topics.beat("{collector}"),
+        topics.settings("{router}"), topics.certificate("{router}"), topics.upgrade("{router}"),
+        topics.request("{router}"), topics.running("{router}"), topics.answer("{router}"),
         *(topics.now(scope, "{name}") for scope in ("router", "site", "city")),
         *(topics.rollup("{window}", scope, "{name}") for scope in ("router", "site", "city")),
         topics.alert("{scope}", "{name}", "{kind}"),

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +134,10 @@ def licensed(folder: Path, licence: str | None) -> Iterator[PublicExport]:
 
 @pytest.mark.thorough
 def test_a_day_stays_when_the_pages_show_it_no_more(tmp_path: Path) -> None:
-    """Its address is the same, the index lists it, and nothing is written twice."""
+    """Its address is the same, the index lists it, and nothing is written twice.
+
+    In a new folder too, if it is copied there first.
+    """
     with licensed(tmp_path, LICENCE) as export:
         at_ms = cities.now_ms()
         export.write(at_ms)
@@ -142,8 +146,11 @@ def test_a_day_stays_when_the_pages_show_it_no_more(tmp_path: Path) -> None:
         assert 0 == export.write(at_ms)
         export.write(at_ms + 40 * DAY_MS)
         assert set(days) <= set((tmp_path / "p/data/day").iterdir())
-        listed = json.loads((tmp_path / "p/data/index.json").read_text())
-    assert {f"day/{one.name}" for one in days} <= set(listed["days"])
+        shutil.copytree(tmp_path / "p/data/day", tmp_path / "new/data/day")
+        PublicExport(export._config, tmp_path / "new").write(at_ms + 40 * DAY_MS)
+        for folder in ("p", "new"):
+            listed = json.loads((tmp_path / folder / "data/index.json").read_text())
+            assert {f"day/{one.name}" for one in days} <= set(listed["days"])
     assert LICENCE == listed["licence"]
     about = (tmp_path / "p/en/about.html").read_text()
     assert '<a href="../data/places.geojson">' in about
@@ -161,11 +168,12 @@ def test_without_a_licence_there_are_no_open_data(tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 def test_open_data_end_with_their_licence(tmp_path: Path) -> None:
-    """Days of before too; what is not ours stays."""
+    """Days of before too; what somebody put there meanwhile stays."""
     with licensed(tmp_path, LICENCE) as export:
         export.write()
         assert list((tmp_path / "p/data/day").iterdir())
-        (tmp_path / "p/data/bus-stops.csv").touch()
         config = replace(export._config, public=Public(directory=tmp_path / "p"))
-        PublicExport(config, tmp_path / "p").write()
+        without = PublicExport(config, tmp_path / "p")
+        (tmp_path / "p/data/bus-stops.csv").touch()
+        without.write()
     assert ["bus-stops.csv"] == [one.name for one in (tmp_path / "p/data").iterdir()]

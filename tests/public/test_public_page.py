@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from starlette.testclient import TestClient
 
 from tests.collector.build import sample
@@ -84,6 +84,12 @@ def texts(folder: Path) -> dict[str, str]:
         for file in sorted(folder.rglob("*"))
         if file.is_file()
     }
+
+
+def exported(city: City, folder: Path) -> Result:
+    """The command itself, into that folder."""
+    words = ["public", "export", str(folder), "--config", str(city.config.file)]
+    return CliRunner().invoke(titik, words)
 
 
 def switch_off(city: City, router: str, at_ms: int) -> None:
@@ -368,10 +374,62 @@ def test_what_did_not_change_is_not_written(city: City, tmp_path: Path) -> None:
 
 
 def test_a_folder_with_another_page_is_left_alone(city: City, tmp_path: Path) -> None:
-    """The remedy is another folder."""
+    """The remedy loses no day of the open data."""
     (tmp_path / "index.html").write_text("<h1>Somebody's</h1>")
-    with pytest.raises(ConfigError, match=r"index.html is not ours; name an empty folder"):
+    remedy = "move it away, or name an empty folder and copy data/day there"
+    with pytest.raises(ConfigError, match=f"index.html is not ours; {remedy}"):
         PublicExport(city.config, tmp_path)
+
+
+def test_a_folder_with_what_no_export_writes_is_left_as_it_is(city: City, tmp_path: Path) -> None:
+    """A broker's folder, a city's, somebody's site, a link: whatever it is, anybody may read it."""
+    for name in (
+        "ca/ca.key",
+        "titik.db",
+        ".env",
+        "id/notes.txt",
+        "en/place/.env",
+        "data/day/x.csv",
+    ):
+        folder = tmp_path / name.replace("/", "-")
+        PublicExport(city.config, folder).write()
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("secret")
+        (folder / "id/place/taman-tirosa.html").unlink()
+        before = texts(folder)
+        done = exported(city, folder)
+        assert (1, True) == (done.exit_code, " is not ours; move it away" in done.stderr)
+        assert before == texts(folder)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/index.html").symlink_to(tmp_path / "titik.db/titik.db")
+    assert f"{tmp_path}/links/index.html is not ours" in exported(city, tmp_path / "links").stderr
+
+
+def test_what_a_killed_export_left_and_web_servers_read_may_stay(
+    city: City, tmp_path: Path
+) -> None:
+    """The next one goes on in that folder, and git publishes it."""
+    PublicExport(city.config, tmp_path).write()
+    stay = ("id/.index.html.new", "robots.txt", ".nojekyll", ".git/config", ".well-known/x/y")
+    for name in stay:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert 0 == exported(city, tmp_path).exit_code
+    assert (tmp_path / ".git/config").exists()
+
+
+def test_a_folder_that_is_not_apart_from_the_city_is_refused(city: City, tmp_path: Path) -> None:
+    """Nothing is made in it: the broker's, one in it or around it, that of the configuration."""
+    home = tmp_path / "home"
+    (home / "broker/ca").mkdir(parents=True)
+    (home / "link").symlink_to(home / "broker")
+    config = replace(city.config, broker=replace(city.config.broker, directory=home / "broker"))
+    for folder in (home, home / "broker", home / "broker/ca", home / "link/new", home / "link"):
+        with pytest.raises(ConfigError, match="anybody may read it; name a folder of its own"):
+            PublicExport(config, folder)
+    assert not list((home / "broker/ca").iterdir())
+    with pytest.raises(ConfigError, match=r"has \S+ in it"):
+        PublicExport(config, city.config.file.parent)
 
 
 def test_the_command_writes_once_or_says_what_is_missing(city: City, tmp_path: Path) -> None:
@@ -404,6 +462,45 @@ def test_the_page_serves_the_folder_where_it_is_named(city: City, folder: Path) 
     assert "public" not in onwards.headers["cache-control"]
     for path in ("/public/../titik.toml", "/public/%2e%2e/titik.toml", "/public/..%2ftitik.toml"):
         assert client.get(path).status_code in (401, 404)
+
+
+def test_only_what_an_export_writes_is_served(city: City, tmp_path: Path) -> None:
+    """Wherever the folder is: no other file, none that begins with a point, none behind a link."""
+    PublicExport(city.config, tmp_path).write()
+    others = [
+        *("ca/ca.key", "secrets/collector.password", "titik.db", "titik.toml", ".env"),
+        *("id/.index.html.new", "id/place/ca.key", "404.html", "ca/index.html", "robots.txt"),
+        *(".git/config", ".well-known/security.txt", "README.md"),
+    ]
+    for name in others:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("nobody's")
+    (tmp_path / "en/about.html").unlink()
+    (tmp_path / "en/about.html").symlink_to(tmp_path / "ca/ca.key")
+    (tmp_path / "en/place/x.html").symlink_to(tmp_path / "id/index.html")
+    (tmp_path / "id/badge").rename(tmp_path / "badges")
+    (tmp_path / "id/badge").symlink_to(tmp_path / "badges")
+    links = ("en/about.html", "en/place/x.html", "id/badge/taman-tirosa.svg")
+    with watching(replace(city.config, public=Public(directory=tmp_path))) as view:
+        client = TestClient(app.build(view), PRIVATE, raise_server_exceptions=False)
+        for name in (*others, *links, "ca/", "ca", "secrets/", "%00", "x" * 5000):
+            answer = client.get(f"/public/{name}")
+            assert (name, 404) == (name, answer.status_code)
+            assert "nobody's" not in answer.text
+        assert 200 == client.get("/public/id/place/taman-tirosa.html").status_code
+
+
+def test_every_file_of_an_export_is_served_as_it_is(city: City, tmp_path: Path) -> None:
+    """With open data too; before the first export there is nothing."""
+    public = Public(directory=tmp_path / "public", licence="CC-BY-4.0")
+    config = replace(city.config, public=public)
+    with watching(config) as view:
+        client = TestClient(app.build(view), PRIVATE, raise_server_exceptions=False)
+        assert 404 == client.get("/public/").status_code
+        PublicExport(config, tmp_path / "public").write()
+        found = texts(tmp_path / "public")
+        assert {"data/places.geojson", "data/index.json"} < found.keys()
+        assert found == {path: client.get(f"/public/{path}").text for path in found}
 
 
 def test_maintenance_is_for_everybody_where_its_operator_lets_it(changing: City) -> None:

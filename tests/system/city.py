@@ -32,7 +32,7 @@ from titik_collector.rollups.worker import Rollups
 from titik_collector.simulation.fleet import Node, Plan, SimulatedClock, WorldTime
 from titik_collector.store import conservation, opening
 from titik_collector.store.database import Database, StoreHeld
-from titik_wire import codec, topics
+from titik_wire import __version__, codec, topics
 from titik_wire.messages import Sample
 
 ZONE = "Asia/Makassar"
@@ -288,6 +288,8 @@ max_runs_per_hour = 10000
         clock: SimulatedClock | None = None,
         password: str | None = None,
         seed: int = 1,
+        version: str = __version__,
+        helper: Path | None = None,
     ) -> Node:
         """Real agent objects over a simulated radio, driven while the test waits."""
         made = Node(
@@ -301,6 +303,8 @@ max_runs_per_hour = 10000
             pace=QUICK,
             spool=Remembering() if spool is None else spool,
             clock=clock,
+            version=version,
+            helper=None if helper is None else str(helper),
         )
         self.nodes.append(made)
         return made

@@ -87,13 +87,7 @@ def test_a_program_that_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_drill_that_is_killed_takes_its_machines_with_it(tmp_path: Path) -> None:
     """Its processes run in namespaces, where nobody looks for them; its folder stays."""
-    code = "from titik_collector.cli import main; main()"
-    with subprocess.Popen(
-        [sys.executable, "-uc", code, "drill", *QUICK],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as drill:
+    with begun(tmp_path) as drill:
         assert drill.stdout is not None
         lines = iter(drill.stdout)
         assert any("collector run" in line for line in lines)
@@ -101,6 +95,33 @@ def test_a_drill_that_is_killed_takes_its_machines_with_it(tmp_path: Path) -> No
         os.kill(drill.pid, signal.SIGKILL)
         drill.wait()
         assert 0 == until(lambda: len(left(tmp_path)), 0)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_a_drill_reads_that_nothing_is_left(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    """No process, and no folder."""
+    with begun(tmp_path) as drill:
+        assert drill.stdout is not None
+        assert "has a city" in next(iter(drill.stdout))
+        os.kill(drill.pid, how)
+        output = drill.stdout.read()
+    assert (1, True) == (drill.returncode, "no city was touched" in output), output
+    assert 0 == until(lambda: len(left(tmp_path)), 0)
+    assert [] == list(tmp_path.glob("titik-drill-*"))
+
+
+def begun(folder: Path) -> "subprocess.Popen[str]":
+    """A drill in a process of its own, with all that it writes."""
+    code = "from titik_collector.cli import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-uc", code, "drill", *QUICK],
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def left(folder: Path) -> list[str]:

@@ -223,6 +223,7 @@ echo 'IS_THE_NEXT = True' >>broker/titik_collector/__init__.py
 COMES = "grep -rq --include=*.py IS_THE_NEXT /opt"
 
 
+@pytest.mark.parametrize("machine", ["bookworm"], indirect=True)  # the other does the same
 def test_without_room_for_a_snapshot_no_program_is_replaced(machine: Machine) -> None:
     """The collector goes on, and the operator makes room or goes without."""
     machine.says(OLDER)

@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from tests.postgres import Postgres
 from tests.until import PATIENCE_S
 from tests.web import cities
+from tests.web.people import add_user, log_in
 from titik_collector.config.model import Config
 from titik_collector.web import app, serving
 from titik_collector.web.city_view import CityView, watching
@@ -64,6 +65,26 @@ def untouched(config: Config) -> Iterator[CityView]:
 def page(view: CityView) -> TestClient:
     """The page, asked without a socket."""
     return TestClient(app.build(view), LOOPBACK, raise_server_exceptions=False)
+
+
+def client(view: CityView) -> TestClient:
+    """A browser that nobody has logged in with."""
+    english = {"Accept-Language": "en"}
+    return TestClient(app.build(view), LOOPBACK, raise_server_exceptions=False, headers=english)
+
+
+def operating(view: CityView) -> TestClient:
+    """A browser of somebody who may change something."""
+    add_user(view.config, "siti", "operator")
+    page = client(view)
+    log_in(page, "siti")
+    return page
+
+
+@pytest.fixture
+def operator(view: CityView) -> TestClient:
+    """Of the city of most tests."""
+    return operating(view)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from tests.project.sources import ROOT
 from tests.web import cities, people
 from tests.web.alerts import LERIK, MINUTE_MS, TIROSA, happened
-from tests.web.test_alerts_page import client
+from tests.web.conftest import client
 from titik_collector.store import desk_audit, desk_opening
 from titik_collector.web.api import openapi
 from titik_collector.web.api.api_route import BASE

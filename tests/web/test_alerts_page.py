@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -13,8 +14,7 @@ from starlette.testclient import TestClient
 from tests.until import until
 from tests.web import cities
 from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
-from tests.web.conftest import LOOPBACK
-from tests.web.people import add_user, log_in
+from tests.web.conftest import LOOPBACK, client, operating
 from titik_collector.accounts.audit import Actor
 from titik_collector.alerts.alert import AlertEvent, AlertKey, AlertSubject, Message, Notification
 from titik_collector.config.receiver_tables import Receiver
@@ -35,7 +35,7 @@ from titik_collector.store import (
 )
 from titik_collector.store.alert_rows import KeptEvent
 from titik_collector.store.delivery_rows import DeliveryRow
-from titik_collector.web import app, city_view
+from titik_collector.web import city_view
 from titik_collector.web.city_view import CityView, watching
 
 HOUR_MS = 3_600_000
@@ -67,19 +67,10 @@ def alerts_view(wrong: cities.City) -> Iterator[CityView]:
         yield opened
 
 
-def client(view: CityView) -> TestClient:
-    """A browser that nobody has logged in with."""
-    english = {"Accept-Language": "en"}
-    return TestClient(app.build(view), LOOPBACK, raise_server_exceptions=False, headers=english)
-
-
 @pytest.fixture
-def operator(wrong: cities.City, alerts_view: CityView) -> TestClient:
-    """A browser of somebody who may change something."""
-    add_user(wrong.config, "siti", "operator")
-    page = client(alerts_view)
-    log_in(page, "siti")
-    return page
+def operator(alerts_view: CityView) -> TestClient:
+    """Of that city."""
+    return operating(alerts_view)
 
 
 def send(page: TestClient, at: str, path: str, **fields: str) -> httpx.Response:
@@ -468,3 +459,29 @@ def test_the_count_is_right_above_what_a_page_lists(
     with watching(wrong.config) as view:
         assert (1, 2) == (len(view.snapshot.incidents), view.snapshot.incidents_open)
         assert "<span>2</span>" in client(view).get("/").text
+
+
+@pytest.mark.parametrize("path", ["/", "/alerts", "/wall"])
+def test_what_begins_while_a_page_is_made_is_asked_for(
+    wrong: cities.City, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever it was: a page that lacks it has not the version of a page that has it."""
+    with watching(wrong.config) as view:
+        before = view.snapshot
+        begun = replace(before.incidents[0], number=9, subject=TIROSA)
+        after = replace(before, incidents=(*before.incidents, begun), incidents_open=2)
+
+        def shown(lasts: int) -> tuple[int, str, int]:
+            """How many cards, their version, and how often the city was looked at."""
+            looks = count(1)
+            newest = property(lambda _: after if next(looks) > lasts else before)
+            with monkeypatch.context() as patched:
+                patched.setattr(CityView, "snapshot", newest)
+                text = client(view).get(path).text
+            (version,) = re.findall(r'data-incidents="(\w+)"', text)
+            return text.count('"incident open'), version, next(looks)
+
+        _, newer, most = shown(0)
+        pages = [shown(lasts)[:2] for lasts in range(most)]
+    assert {1, 2} == {cards for cards, _ in pages}
+    assert [] == [cards for cards, version in pages if cards == 1 and version == newer]

@@ -13,6 +13,7 @@ from tests.web import cities
 from tests.web.alerts import GROUP, LERIK, MINUTE_MS, TIROSA, happened
 from tests.web.conftest import OpenPage, Served, serving_at
 from tests.web.people import PASSWORD, actor, add_user
+from tests.web.test_fleet_page import ordered
 from tests.web.test_live_in_browser import turn
 from tests.web.test_screens import LOOKS, SHOTS, SWALLOWED, UPON_THE_MENU, violations
 from titik_collector.alerts.alert import Alert, AlertKey, AlertSubject
@@ -29,12 +30,13 @@ SCREENS = {
     "incident": "/alerts/2",
     "work": "/site/rsud-sk-lerik",
     "router-work": "/router/lerik-1",
+    "fleet": "/fleet",
 }
 
 
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Three incidents, one of them over; a silence, and maintenance now and each week."""
+    """Three incidents, one of them over; a silence, maintenance, and an upgrade that halted."""
     with cities.city(tmp_path_factory.mktemp("troubled")) as filled:
         filled.live(clients=17)
         filled.report("lerik-1", "offline")
@@ -59,6 +61,7 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             now_ms - 12 * MINUTE_MS,
             severity="warning",
         )
+        ordered(filled, "halted")
         add_user(filled.config, "siti", "operator")
         with desk_opening.opened(filled.config.page_store) as db:
             me = actor()._replace(name="siti")

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -190,19 +191,31 @@ def test_the_server_stops_while_streams_are_open(view: CityView) -> None:
 
 
 @pytest.mark.usefixtures("caplog")  # it is logged
-def test_a_store_that_is_gone_makes_every_place_unknown(served: str, city: cities.City) -> None:
-    """And the page reports it, instead of showing what was."""
+def test_a_store_that_is_gone_makes_every_place_unknown(
+    served: str, city: cities.City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page reports it at once, instead of showing what was, also who loads it only then."""
+    monkeypatch.setattr(live, "BEAT_S", 3600.0)
     assert city.config.store.path is not None
     with reading(served) as stream:
         stream.next("snapshot")
+        assert not stream.next("health")["blind"]
+        assert "0" != working(served)
         moved = city.config.store.path.rename(city.config.store.path.with_name("away"))
+        assert stream.next("health")["blind"]
         changed = stream.next("now")
         assert {"unknown"} == set(changed["state"])
-        while not stream.next("health")["blind"]:
-            pass
+        assert "0" == working(served)
         moved.rename(city.config.store.path)
-        while stream.next("health")["blind"]:
-            pass
+        assert not stream.next("health")["blind"]
+
+
+def working(served: str) -> str:
+    """How many places work, as the first page has it without a script."""
+    with reading(served, "/") as page:
+        found = re.search(r'data-count="up">(\d+)<', page.answer.read().decode())
+    assert found
+    return found[1]
 
 
 def test_a_connection_that_asks_too_slowly_is_closed(

@@ -10,9 +10,11 @@ from tests.until import until
 from tests.web import cities, people
 from tests.web.conftest import LOOPBACK
 from titik_collector.figures.windows import Calendar
+from titik_collector.store import registry_rows, wishes
 from titik_collector.web import app, rendering
 from titik_collector.web.city_view import CityView, watching
 from titik_collector.web.pages import about_page
+from titik_wire.fleet_messages import InForce, Outcome, RouterSettings, Running
 from titik_wire.instant import HOUR_MS
 
 SCREENS = ("/", "/site/taman-tirosa", "/router/tirosa-1", "/happened", "/about")
@@ -113,6 +115,36 @@ def test_a_router_shows_what_a_technician_asks_before_its_past(page: TestClient)
         name: facts[name] for name in ("Firmware", "Uplink")
     }
     assert "tidak dilaporkan" in page.get("/router/tirosa-1?lang=id").text
+
+
+def test_an_operator_sees_what_a_router_made_of_settings_from_a_distance(
+    page: TestClient, city: cities.City, view: CityView
+) -> None:
+    """And what it runs with; who only looks does not."""
+    now_ms = cities.now_ms()
+    wished = RouterSettings("tirosa-1", 1, interval_s=60)
+    refused = Outcome(1, "refused", "<b>too slow</b>")
+    running = Running("tirosa-1", "0" * 16, "0.2.0", settings=refused, in_force=InForce(30))
+    with city.db.transaction():
+        router_id = registry_rows.router_id(city.db, "tirosa-1")
+        wishes.wish(city.db, router_id, wished, now_ms)
+        wishes.hear(city.db, router_id, running, now_ms)
+    facts = ["interval_s=60 · refused: &lt;b&gt;too slow&lt;/b&gt;", "<dd>interval_s=30"]
+    address = "/router/tirosa-1?lang=en"
+
+    def seen() -> list[str]:
+        text = page.get(address).text
+        return [one for one in facts if one in text]
+
+    people.add_user(view.config, role="operator")
+    people.log_in(page)
+    assert facts == until(seen, facts)
+    assert "ditolak" in page.get(address.replace("en", "id")).text
+    assert 'titik_settings_routers{state="refused"} 1.0' in page.get("/metrics").text
+    people.log_out(page)
+    people.add_user(view.config, "ina")
+    people.log_in(page, "ina")
+    assert [] == seen()
 
 
 def test_yesterday_is_one_tap_away(page: TestClient, city: cities.City) -> None:

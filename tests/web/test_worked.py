@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 
 from tests.web import cities
 from tests.web.alerts import LERIK, TIROSA
+from tests.web.conftest import client
 from tests.web.people import actor
-from tests.web.test_alerts_page import client
 from titik_collector.desk import planned_work
 from titik_collector.desk.planned_work import Entry
 from titik_collector.store import desk_opening

@@ -15,7 +15,7 @@ from tests.project.sources import ROOT
 from tests.web import cities, people
 from tests.web.alerts import TIROSA, happened
 from tests.web.cities import now_ms
-from tests.web.test_alerts_page import client
+from tests.web.conftest import client
 from titik_collector.web.city_view import watching
 
 FILE = ROOT / "deploy" / "zabbix" / "titik.yaml"

@@ -5,6 +5,17 @@ from typing import Final
 
 from titik_wire import topics
 from titik_wire.city_messages import AlertNow, Message, Now, Rollup
+from titik_wire.fleet_messages import (
+    InForce,
+    Outcome,
+    Question,
+    RouterCertificate,
+    RouterReply,
+    RouterSettings,
+    RouterUpgrade,
+    Running,
+    Trust,
+)
 from titik_wire.messages import (
     Ack,
     AckedRun,
@@ -276,6 +287,51 @@ CASES: Final[list[tuple[Message, str, bytes]]] = [
         b'"9f2c41d07be35a68":{"upto":180,"also":[[183,184]]}},'
         b'"store":"5b1f0c9e116b3c52","epoch":12}',
     ),
+    (
+        RouterSettings(
+            "tirosa-1", 3, 60, ("example.net:443", "[2001:db8::1]:53"), (), log_level="debug"
+        ),
+        "titik/v1/router/tirosa-1/settings",
+        b'{"v":1,"router":"tirosa-1","revision":3,"interval_s":60,'
+        b'"reach_targets":["example.net:443","[2001:db8::1]:53"],"reach_names":[],'
+        b'"log_level":"debug"}',
+    ),
+    (
+        RouterCertificate("tirosa-1", 1, "MIIB", ("MIIC",), 5, "MIID", "MIIE"),
+        "titik/v1/router/tirosa-1/certificate",
+        b'{"v":1,"router":"tirosa-1","revision":1,"certificate":"MIIB","authorities":["MIIC"],'
+        b'"edition":5,"witness":"MIID","witness_key":"MIIE"}',
+    ),
+    (
+        RouterUpgrade("tirosa-1", 2, "0.2.0"),
+        "titik/v1/router/tirosa-1/upgrade",
+        b'{"v":1,"router":"tirosa-1","revision":2,"version":"0.2.0"}',
+    ),
+    (
+        Question("tirosa-1", RUN, "check"),
+        "titik/v1/router/tirosa-1/request",
+        b'{"v":1,"router":"tirosa-1","id":"9f2c41d07be35a68","what":"check"}',
+    ),
+    (
+        RouterReply("tirosa-1", RUN, ("ok    dns: mqtt.example.net",), ("INFO connected",)),
+        "titik/v1/router/tirosa-1/answer",
+        b'{"v":1,"router":"tirosa-1","id":"9f2c41d07be35a68",'
+        b'"checks":["ok    dns: mqtt.example.net"],"log":["INFO connected"]}',
+    ),
+    (
+        Running(
+            *("tirosa-1", RUN, "0.2.0", Outcome(3, "applied", since=AT), InForce(60)),
+            *(Outcome(1, "rolled-back", "no ack", AT), Trust(("ab" * 32,), "cd" * 32, AT, False)),
+        ),
+        "titik/v1/router/tirosa-1/running",
+        b'{"v":1,"router":"tirosa-1","run":"9f2c41d07be35a68","version":"0.2.0",'
+        b'"settings":{"revision":3,"state":"applied","since":"2026-11-23T03:04:05.120Z"},'
+        b'"in_force":{"interval_s":60},'
+        b'"certificate":{"revision":1,"state":"rolled-back","reason":"no ack",'
+        b'"since":"2026-11-23T03:04:05.120Z"},'
+        b'"trust":{"authorities":["' + b"ab" * 32 + b'"],"certificate":"' + b"cd" * 32 + b'",'
+        b'"until":"2026-11-23T03:04:05.120Z","kept":false}}',
+    ),
 ]
 
 
@@ -290,6 +346,18 @@ def topic_of(message: Message) -> str:
             return topics.ack(message.router)
         case CollectorStatus():
             return topics.collector(message.collector)
+        case RouterSettings():
+            return topics.settings(message.router)
+        case RouterCertificate():
+            return topics.certificate(message.router)
+        case RouterUpgrade():
+            return topics.upgrade(message.router)
+        case Question():
+            return topics.request(message.router)
+        case RouterReply():
+            return topics.answer(message.router)
+        case Running():
+            return topics.running(message.router)
         case Now():
             return topics.now(message.scope, message.name)
         case Rollup():

@@ -10,12 +10,22 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from hypothesis import strategies as st
 
 from titik_wire.city_messages import AlertNow, Message, Now, Rollup
+from titik_wire.fleet_messages import (
+    Question,
+    RouterCertificate,
+    RouterReply,
+    RouterSettings,
+    RouterUpgrade,
+    Running,
+)
 from titik_wire.kinds import ByRun, Instant, Items, Real, Text, Whole
 from titik_wire.limits import MAX_MS
 from titik_wire.messages import Ack, CollectorStatus, Sample, Span, Status
 
 MESSAGES: tuple[type[Message], ...] = (
-    *(Status, Sample, Ack, CollectorStatus, Now, Rollup, AlertNow),
+    *(Status, Sample, Ack, CollectorStatus),
+    *(RouterSettings, RouterCertificate, RouterUpgrade, Question, Running, RouterReply),
+    *(Now, Rollup, AlertNow),
 )
 # Few items and short texts: the size limit has tests of its own, and a message above it is none.
 MANY = 3

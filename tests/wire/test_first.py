@@ -4,7 +4,7 @@ A test of a new condition calls `read_by_the_first` with the sample that reports
 """
 
 from dataclasses import MISSING, asdict, fields, is_dataclass
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from tests import first
 from tests.wire.examples import CASES, topic_of
 from tests.wire.strategies import MESSAGES, messages
-from titik_wire import city_messages
+from titik_wire import city_messages, fleet_messages
 from titik_wire import messages as messages_now
 from titik_wire.city_messages import AlertNow, Message
 from titik_wire.codec import encode
 
-# It has no such topic, and subscribes to none.
-NEW = (AlertNow,)
-MESSAGES_NOW = vars(messages_now) | vars(city_messages)
+# It has no such topics, and subscribes to none.
+NEW = (AlertNow, *get_args(fleet_messages.FleetMessage))
+MESSAGES_NOW = vars(messages_now) | vars(city_messages) | vars(fleet_messages)
 CODEC, MESSAGES_THEN = (first.contract()[name] for name in ("codec", "messages"))
 
 
