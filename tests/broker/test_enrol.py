@@ -222,6 +222,32 @@ def test_what_ends_soon_is_reported(city: City, monkeypatch: pytest.MonkeyPatch)
     assert "warning" not in CliRunner().invoke(titik, ["broker", "check", directory]).output
 
 
+def renewed(city: City) -> str:
+    """What the timer's command prints."""
+    command = ["broker", "renew", "--due", str(city.folder / "broker")]
+    done = CliRunner().invoke(titik, command)
+    assert 0 == done.exit_code
+    return done.output
+
+
+def test_the_timer_renews_what_is_due_alone(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mosquitto reads nothing again for it: while a router is away, 2.0.11 crashes on that."""
+    list_ = city.folder / "broker/tls/crl.pem"
+    before = list_.read_bytes()
+    assert "nothing is due\n" == renewed(city)
+    assert before == list_.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("titik_collector.enrolment.signing.CRL_DAYS", 9 * 365 - 2)
+        city.broker.authority.write_crl()
+    for damage in (None, before[:40], b""):
+        if damage is not None:
+            list_.write_bytes(damage)
+        assert "revocation list renewed" in renewed(city)
+        assert "nothing is due\n" == renewed(city)
+    (city.folder / "broker/ca/revoked").write_text("1 2026-01-01T00:00:00\n")
+    assert "revocation list renewed" in renewed(city)
+
+
 def test_keys_are_their_owners_alone(city: City) -> None:
     """The authority's, the broker's, and every bundle."""
     city.says("router", "add", "tirosa-1", "--site", "taman-tirosa")

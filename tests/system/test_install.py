@@ -93,6 +93,7 @@ def reports(machine: Machine, before: int = 0) -> None:
             assert "WARNING" not in agent.wrote
             shows(machine)
             delivers(machine)
+        machine.says(f": >{BROKER}/tls/crl.pem")  # damaged, so it is due
         with machine.service("titik-renew.service") as renewal:
             assert "the running broker has read it" in renewal.ends()
         with machine.service("titik-backup.service") as backup:

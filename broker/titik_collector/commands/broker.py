@@ -94,15 +94,16 @@ def run(directory: Path | None) -> None:
 
 @broker.command()
 @_OR_THE_CITY_S
-def renew(directory: Path | None) -> None:
+@click.option("--due", is_flag=True, help="Only what has to be, as the timer does every week.")
+def renew(directory: Path | None, due: bool) -> None:
     """Renew the revocation list, and with --host the certificate."""
     with plainly():
         made = _opened(directory)
         made.check_first()
-        authority = made.authority
-        for line in authority.renew(made.settings.host or ""):
+        done = made.authority.renew(made.settings.host or "", only_due=due)
+        for line in done or ["nothing is due"]:
             click.echo(line)
-        if made.reload():
+        if done and made.reload():
             click.echo("the running broker has read it")
     broker_twin.follow(made)
 

@@ -41,6 +41,7 @@ from titik_mqtt.endpoint import LOOPBACK
 ROUTER_DAYS = 30 * 365
 SERVER_DAYS = 3 * 365
 SERVER_RENEW_DAYS = 2 * 365  # renewed when less is left, by a weekly timer
+LIST_RENEW_DAYS = 9 * 365  # the same for the list
 RENEW = "titik broker renew"
 
 # Behind a certificate, as PEM allows: what its router was given when it was enrolled.
@@ -289,11 +290,17 @@ class Authority:
         with locked(self._directory):
             self._write_revoked(self._revoked())
 
-    def renew(self, host: str) -> list[str]:
-        """What the timer does: the list always, the server's certificate when it is time."""
+    def renew(self, host: str, only_due: bool = False) -> list[str]:
+        """The list, and the server's certificate when it is time; what was done.
+
+        `only_due`: the list only when it is time too. mosquitto has to read again what was renewed,
+        and 2.0.11 crashes on that if a router's session waits, as in a large city one always does.
+        """
+        done = []
         with locked(self._directory):
-            self.write_crl()
-            done = [f"revocation list renewed for {signing.CRL_DAYS} days"]
+            if not only_due or self._list_is_due():
+                self.write_crl()
+                done.append(f"revocation list renewed for {signing.CRL_DAYS} days")
             if self._server_is_due():
                 self.certify_server(host)
                 done.append(f"server certificate renewed for {SERVER_DAYS} days")
@@ -413,6 +420,13 @@ class Authority:
             entry = Issued(router, serial, until, serial in revoked)
             found.append((router, file.stat().st_mtime_ns, entry))
         return [entry for _, _, entry in sorted(found, key=lambda one: one[:2])], damaged
+
+    def _list_is_due(self) -> bool:
+        try:
+            left = signing.naive(self._crl(), "next_update") - signing.now()
+            return left.days < LIST_RENEW_DAYS or any(self._unlisted())
+        except AuthorityError:  # it is damaged or gone
+            return True
 
     def _server_is_due(self) -> bool:
         try:

@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 EPOCH = dt.datetime(2020, 1, 1)  # before any firmware that the agent runs on was built
 CA_DAYS = 40 * 365
-CRL_DAYS = 10 * 365  # renewed every week; a list that expired would lock every router out
+CRL_DAYS = 10 * 365  # renewed every year; a list that expired would lock every router out
 
 Key = ec.EllipticCurvePrivateKey
 # What cryptography raises of bytes that are no certificate, key or list, or none that we made.

@@ -350,7 +350,7 @@ def _renew(place: Layout, broker: Mosquitto) -> str:
     return _service(
         "renewal",
         place.keys_user,
-        f"{_quoted(place.program)} broker renew {_quoted(place.directory)}",
+        f"{_quoted(place.program)} broker renew --due {_quoted(place.directory)}",
         "Type=oneshot",
         _memory(MAX_RENEWAL_MEMORY),
         f"TasksMax={MAX_TASKS}",
