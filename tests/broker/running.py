@@ -32,6 +32,7 @@ LOGIN_LIMIT = (
     "from resource import *; hard = getrlimit(RLIMIT_NOFILE)[1];"
     " setrlimit(RLIMIT_NOFILE, (min(1024, hard), hard))"
 )
+CRASHED = (-signal.SIGSEGV, -signal.SIGABRT)  # exit statuses
 QUIET_S = 0.4  # long enough for a message on loopback, were there one
 
 
@@ -67,7 +68,11 @@ def serves(port: int, patience_s: float = PATIENCE_S) -> bool:
 
 
 class RunningBroker:
-    """`titik broker run` as a process; `output` is what it wrote."""
+    """`titik broker run` as a process; `output` is what it wrote.
+
+    As its unit does, this starts it again when it crashed: mosquitto 2.0.11 does, after it read its
+    certificates again while a router's session waited (docs/operating.md).
+    """
 
     def __init__(self, directory: BrokerFolder, source: Path = ROOT) -> None:
         """`source`: a checkout, of another version perhaps."""
@@ -76,19 +81,14 @@ class RunningBroker:
         self.output: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self._turn = threading.Lock()  # to start it again, or to end it
+        self._is_ending = False
 
     def start(self) -> None:
         """Returns when mosquitto serves; from then on no SIGTERM is lost."""
-        code = f"{LOGIN_LIMIT}; from titik_collector.commands.broker import broker; broker()"
-        path = os.pathsep.join([str(self.source / "agent"), str(self.source / "broker")])
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code, "run", str(self.directory.path)],
-            env={**os.environ, "PYTHONPATH": path},
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",  # else one byte ends the reader, and mosquitto waits for it for ever
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._is_ending = False
+        self._process = self._begun()
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         deadline = time.monotonic() + START_S
         while not self._answers():
@@ -96,8 +96,21 @@ class RunningBroker:
             assert time.monotonic() < deadline, self.output
             time.sleep(0.02)
 
+    def _begun(self) -> subprocess.Popen[str]:
+        code = f"{LOGIN_LIMIT}; from titik_collector.commands.broker import broker; broker()"
+        path = os.pathsep.join([str(self.source / "agent"), str(self.source / "broker")])
+        return subprocess.Popen(
+            [sys.executable, "-c", code, "run", str(self.directory.path)],
+            env={**os.environ, "PYTHONPATH": path},
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",  # else one byte ends the reader, and mosquitto waits for it for ever
+        )
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it, by default so that it saves its database; the exit status."""
+        with self._turn:
+            self._is_ending = True
         assert self._process is not None
         assert self._reader is not None
         self._process.send_signal(how)
@@ -108,11 +121,16 @@ class RunningBroker:
         self._process = None
         return status
 
-    def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self.output.append(line.rstrip())
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        while True:
+            assert process.stderr is not None
+            for line in process.stderr:
+                self.output.append(line.rstrip())
+            with self._turn:
+                if self._is_ending or process.wait() not in CRASHED:
+                    return
+                process.stderr.close()
+                process = self._process = self._begun()
 
     def _answers(self) -> bool:
         return serves(self.directory.ports.router)
