@@ -107,6 +107,24 @@ def test_what_cannot_be_read_leaves_what_was_known(
     assert "the desk can be read again" == lines[-1]
 
 
+@pytest.mark.sqlite
+def test_a_desk_that_is_being_made_is_no_problem(
+    tmp_path: Path, in_file: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Between its making and its opening to the collector one look may fall."""
+    posting.post(in_file, Store(path=tmp_path / "titik.db"), T0)
+    file = posting.file_of(tmp_path / "titik.db")
+    whole = file.read_bytes()
+    caplog.set_level(logging.INFO, "titik_collector.desk")
+    with closing(DeskReading(Store(path=tmp_path / "titik.db"), ZONE)) as reading:
+        for _ in range(2):
+            file.write_bytes(b"{")
+            reading.facts(T0)
+            file.write_bytes(whole)
+            reading.facts(T0)
+    assert [] == caplog.messages
+
+
 def test_a_desk_that_cannot_post_is_logged(
     tmp_path: Path, in_file: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -76,20 +76,24 @@ def facts_of(posted: Posted, now_ms: int, zone: ZoneInfo) -> DeskFacts:
 
 
 class _Problem:
-    """Logs a problem once, and its end."""
+    """Logs a problem once, and its end.
+
+    Rule: who makes a desk opens it to the collector a moment later, so one look proves nothing.
+    """
 
     def __init__(self) -> None:
-        self._problem: str | None = None
+        self._logged: str | None = None
+        self._is_wrong = False  # at the look before
 
     def is_now(self, problem: str | None) -> None:
         """What is wrong now; None: nothing."""
-        if problem == self._problem:
-            return
-        if problem is not None:
-            log.warning("the desk cannot be read, the last of it counts reason=%s", problem)
-        else:
+        was_wrong, self._is_wrong = self._is_wrong, problem is not None
+        if problem is None and self._logged is not None:
             log.info("the desk can be read again")
-        self._problem = problem
+            self._logged = None
+        elif problem is not None and was_wrong and problem != self._logged:
+            log.warning("the desk cannot be read, the last of it counts reason=%s", problem)
+            self._logged = problem
 
 
 class _FilePosted:
