@@ -186,6 +186,7 @@ MUTATIONS = {
             span = (key.first_seq, key.seq)
             runs = (AckedRun(key.run, 0, (span,)),)
             self._spool.settle(Ack(self._about.router, runs))
+            self._spool._storage.kept.lost(key)  # else a collector that lacks it asks for it
 """,
             ),
         ),
