@@ -1,7 +1,7 @@
 """`/alerts`: what is wrong, who handles it, what is silenced and planned; and its forms."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -35,7 +35,7 @@ from titik_collector.store import (
 )
 from titik_collector.store.alert_rows import KeptEvent
 from titik_collector.store.delivery_rows import DeliveryRow
-from titik_collector.web import city_view
+from titik_collector.web import alert_view, city_view
 from titik_collector.web.city_view import CityView, watching
 
 HOUR_MS = 3_600_000
@@ -104,6 +104,28 @@ def test_what_is_wrong_is_listed_and_counted(alerts_view: CityView) -> None:
     assert "nobody handles it" in now
     assert 'href="/alerts/1">crowded: Taman Tirosa</a>' in over
     assert '<b class="count" data-alerts><span>1</span>' in page.get("/").text
+
+
+@pytest.mark.parametrize("path", ["/", "/alerts", "/alerts/2", "/wall"])
+def test_the_version_is_taken_before_what_is_shown(
+    operator: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """What changes while a page is put together is asked for again, for its version is older."""
+    asked: list[str] = []
+
+    def noting(name: str) -> None:
+        real: Callable[..., object] = getattr(alert_view, name)
+
+        def call(*args: object) -> object:
+            asked.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(alert_view, name, call)
+
+    for name in ("version", "open_incidents", "whole"):
+        noting(name)
+    assert 200 == operator.get(path).status_code
+    assert ("version", True) == (asked[0], len(asked) > 1)
 
 
 def test_an_open_page_is_sent_its_incidents_alone(alerts_view: CityView) -> None:
