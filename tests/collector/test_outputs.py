@@ -158,7 +158,7 @@ def test_nothing_that_an_output_raises_goes_on(
     seen = Remembering()
     outputs = Outputs(Failing(raised), [seen, failing := Failing(raised)])
     report(outputs)
-    until(lambda: seen.got == [CHANGE])
+    until(lambda: seen.got == [CHANGE] and outputs._others[1]._error is not None)
     failing.error = None
     report(outputs)
     outputs.close()
@@ -176,7 +176,7 @@ def test_nobody_waits_for_an_output_that_hangs(log: Callable[[], list[str]]) -> 
             carrier.carry(report, 5)
         carrier.watch()
         output.released.set()
-        until(lambda: output.calls == 3)
+        until(lambda: output.calls == 3 and carrier._busy_since is None)
         clock.at += STEADY_S
         carrier.watch()
     assert [

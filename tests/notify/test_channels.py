@@ -23,7 +23,7 @@ from titik_collector.notify.mail_server import MailChannel
 from titik_collector.notify.undelivered import Step, Undelivered
 from titik_collector.notify.webhook import WebhookChannel
 
-SHORT_S = 0.4
+SHORT_S = 2.0
 
 
 def secret(folder: Path, text: str, mode: int = 0o600, name: str = "secret") -> Path:
@@ -98,19 +98,19 @@ def test_what_an_answer_says_about_trying_again(
 @pytest.mark.parametrize("how", ["hangs", "trickles"])
 def test_a_try_ends_in_time(how: str) -> None:
     """Also where a byte comes now and then, so that no read ever times out."""
-    program = Program(hang_s=3.0) if how == "hangs" else Program(trickles=True)
+    program = Program(hang_s=60.0) if how == "hangs" else Program(trickles=True)
     with serving(program):
         began = time.monotonic()
         why = failure(webhook(program.url, SHORT_S))
         took = time.monotonic() - began
-    assert ("send", False, "no end within 0.4 s") == (why.step, why.is_permanent, why.reason)
-    assert took < 2.0
+    assert ("send", False, "no end within 2 s") == (why.step, why.is_permanent, why.reason)
+    assert took < 20.0
 
 
 def test_a_port_that_accepts_and_is_silent_is_a_failure_in_time() -> None:
     """As a process that hangs."""
     with silent() as port:
-        assert "no end within 0.4 s" == failure(webhook(f"http://{HOST}:{port}", SHORT_S)).reason
+        assert "no end within 2 s" == failure(webhook(f"http://{HOST}:{port}", SHORT_S)).reason
 
 
 def test_a_dropped_connection_is_tried_again() -> None:
@@ -301,9 +301,9 @@ def test_a_mail_server_that_hangs_ends_in_time() -> None:
     """Before its first line, or after the message."""
     with silent() as port:
         first = failure(mailbox(smtp(port), SHORT_S))
-    with mailing(Inbox(hang_s=2.0)) as port:
+    with mailing(Inbox(hang_s=60.0)) as port:
         later = failure(mailbox(smtp(port), SHORT_S))
-    assert ["no end within 0.4 s"] * 2 == [first.reason, later.reason]
+    assert ["no end within 2 s"] * 2 == [first.reason, later.reason]
     assert [False, False] == [first.is_permanent, later.is_permanent]
 
 

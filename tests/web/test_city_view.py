@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.collector import build
-from tests.until import until
+from tests.until import PATIENCE_S, until
 from tests.web import cities, loops
 from titik_collector.limits import MAX_HAPPENED, MAX_QUESTIONS
 from titik_collector.outputs.output import Event
@@ -95,7 +95,7 @@ def test_a_question_that_was_given_up_is_not_asked_later(
     goes_on.set()
     assert {Unanswered} == {type(one) for one in found}
     assert "too many questions" in str(found[-1])
-    assert until(lambda: loops.run(view.ask(lambda _: "yes")), "yes") == "yes"
+    assert "yes" == loops.run(view.ask(lambda _: "yes", PATIENCE_S))
     assert [] == asked
 
 
@@ -103,7 +103,8 @@ def test_the_store_gives_up_what_nobody_waits_for(
     view: CityView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else two long questions would keep both readers from everybody."""
-    monkeypatch.setattr(city_view, "DEADLINE_S", 0.3)
+    assert "yes" == loops.run(view.ask(lambda _: "yes"))  # a reader is there
+    monkeypatch.setattr(city_view, "DEADLINE_S", 2.0)
     over = threading.Event()
 
     def endless(db: Database) -> None:

@@ -136,7 +136,9 @@ def test_a_stream_ends_with_the_access_of_its_reader(served: str, city: cities.C
     config, names = city.config, ("removed", "changed", "ended", "out", "stays")
     secret = people.add_token(config)
     with contextlib.ExitStack() as stack:
-        pages = {name: stack.enter_context(httpx.Client(base_url=served)) for name in names}
+        pages = {
+            name: stack.enter_context(httpx.Client(base_url=served, timeout=60)) for name in names
+        }
         for name, page in pages.items():
             people.add_user(config, name)
             people.log_in(page, name)

@@ -155,9 +155,9 @@ def busy(served: Served) -> StateFile:
     fell = happened(city.db, 1, TIROSA, "site-offline", now_ms())
     with city.db.transaction():
         incident_rows.write(city.db, [replace(fell, message_ms=now_ms())])
-        beat_rows.write(city.db, beat_rows.COLLECTOR, Beat(now_ms()))
+        later_ms = now_ms() + 600_000
+        beat_rows.write(city.db, beat_rows.COLLECTOR, Beat(later_ms))
     state = StateFile(city.config.state_files)
-    later_ms = now_ms() + 600_000
     state.write(CollectorState("main", 1, later_ms, later_ms, connected=True, storing=True))
     return state
 

@@ -76,7 +76,7 @@ def behind(untouched: CityView, tmp_path: Path) -> Iterator[Behind]:
             if "location" not in inside:
                 inside = f"location / {{ proxy_pass {page}; {inside} }}"
             address = stack.enter_context(nginx(tmp_path, inside))
-            browser = stack.enter_context(httpx.Client(base_url=address))
+            browser = stack.enter_context(httpx.Client(base_url=address, timeout=60))
             assert until(lambda: answers(browser), True), (tmp_path / "error.log").read_text()
             return browser
 

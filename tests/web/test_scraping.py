@@ -284,13 +284,15 @@ def test_a_city_of_2000_routers_is_answered_in_a_second(view: CityView) -> None:
     seen = MeasuredCity(
         replace(view.snapshot.status, sites=sites), {}, lost, {STORED: 10**9, REFUSED: 10**9}
     )
-    start_s = time.process_time()
-    text = exposition.text(Measured(__version__, 0, None, seen, counted))
-    spent_s = time.process_time() - start_s
+    spent_s = []
+    for _ in range(3):
+        start_s = time.thread_time()
+        text = exposition.text(Measured(__version__, 0, None, seen, counted))
+        spent_s.append(time.thread_time() - start_s)
     series = [one for one in text.splitlines() if not one.startswith(b"#")]
     assert 2000 * 19 + 100 * 2 + 5 == len(series)
     assert len(text) < 4_000_000
-    assert spent_s < 2.0  # half of it on a machine that does nothing else
+    assert min(spent_s) < 2.0  # half of it on a machine that does nothing else
 
 
 def line_of(one: RouterStatus, number: int) -> Line:
