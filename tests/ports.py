@@ -1,14 +1,17 @@
 """Free ports of this machine, for what tests start.
 
 Rule: they lie below those that the kernel gives to connections, so that none takes a port between
-its choice and its use. A process gives no port twice; another process begins elsewhere.
+its choice and its use. Each of pytest's workers has a range of its own, or would be given one that
+another has chosen and not used yet. Who is no worker begins anywhere in the last range.
 """
 
 import os
 import random
 import socket
 
-LOWEST, NUMBER = 20_000, 12_000
+WORKERS, NUMBER = 4, 2_400
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+LOWEST = 20_000 + NUMBER * (int(_worker) % WORKERS if _worker else WORKERS)
 _given = random.Random(os.getpid()).randrange(NUMBER)
 
 

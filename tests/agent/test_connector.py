@@ -640,7 +640,7 @@ def test_hundreds_share_one_loop(tmp_path: Path) -> None:
             take(spool, 1)
             about = Status(f"r{n}", "online", RUN, 1, "b00d", "1.0")
             publisher = Publisher(about, spool, lambda: 0.0)  # no collector is missed so soon
-            dial = dialler(mosquitto.port, name=f"r{n}")
+            dial = dialler(mosquitto.port, name=f"r{n}", keepalive_s=60)
             timing = Timing(stop_s=PATIENCE_S)
             connector = Connector(publisher, dial, Backoff(random.Random(n)), timing=timing)
             fleet[n] = (connector, spool)

@@ -314,7 +314,7 @@ def test_a_hung_ubusd_costs_one_answer(router: Router, monkeypatch: pytest.Monke
     router.ubusd.hung = True
     with pytest.raises(SourceError, match="no answer in time"):
         router.source.read()
-    assert 1 == router.ubusd.connections
+    assert 1 == until(lambda: router.ubusd.connections, 1)
 
 
 @pytest.mark.thorough

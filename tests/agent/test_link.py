@@ -437,7 +437,7 @@ def test_a_peer_that_goes_silent_is_noticed_while_we_publish(broker: FakeBroker)
 @pytest.mark.system
 def test_a_link_that_publishes_does_not_ping(broker: FakeBroker) -> None:
     """A publish shows the broker as much; a ping and its answer cost 200 bytes more."""
-    link, session = connect(broker, Heard(), keepalive_s=1)
+    link, session = connect(broker, Heard(), keepalive_s=2)
     for _ in range(12):
         link.publish("t", b"x", False)
         session.puback(session.published().mid)

@@ -60,7 +60,7 @@ def test_routers_and_engineers_come_back(city: City, kept: Path, tmp_path: Path)
         assert router.publish(SAMPLE)
         router.close()
         assert "mosquitto" in subprocess.run(
-            ["sh", str(ina), "-C", "1", "-W", "5", "-t", "$SYS/broker/version"],
+            ["sh", str(ina), "-C", "1", "-W", "60", "-t", "$SYS/broker/version"],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
         assert "session is ended" in there.says("router", "revoke", "tirosa-1")

@@ -170,13 +170,14 @@ def test_a_second_init_keeps_everything(path: Path) -> None:
 
 def test_a_second_init_says_what_changed(path: Path) -> None:
     """What was given changes; the rest, passwords first of all, stays."""
-    first, _ = init(path, Request(routers=("a-1",), router_port=20001))
+    was, now = free_ports(2)
+    first, _ = init(path, Request(routers=("a-1",), router_port=was))
     password = first.password("a-1")
-    made, output = init(path, Request(router_port=20002, routers=("b-1",)))
-    assert (20002, first.ports.engineer) == (made.ports.router, made.ports.engineer)
+    made, output = init(path, Request(router_port=now, routers=("b-1",)))
+    assert (now, first.ports.engineer) == (made.ports.router, made.ports.engineer)
     assert password == made.password("a-1")
     assert [
-        "port for routers: 20001 is now 20002",
+        f"port for routers: {was} is now {now}",
         "broker.conf is written again, the one before is broker.conf.old",
         f"made passwords for b-1 in {path / 'secrets'}",
     ] == [line for line in output if not line.startswith("warning: ")]

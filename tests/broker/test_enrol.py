@@ -90,7 +90,7 @@ def test_a_router_that_is_taken_out_says_offline(running: City, tmp_path: Path) 
     online = Status("tirosa-1", "online", "9f2c41d07be35a68", 3, BOOT, "0.1.0")
     assert router.publish(topics.status("tirosa-1"), codec.encode(online), retain=True)
     running.says("router", "remove", "tirosa-1")
-    assert router.is_cut(10)
+    assert router.is_cut(60)
     router.close()
     assert replace(online, state="offline") == _retained(running)
 

@@ -191,7 +191,7 @@ def test_an_expired_list_locks_no_engineer_out(
     let_the_list_expire(running, monkeypatch)
     assert until_let_in(running, False)
     done = subprocess.run(
-        ["sh", str(running.folder / "broker/secrets/ina.sh"), "-C", "1", "-W", "5", "-t",
+        ["sh", str(running.folder / "broker/secrets/ina.sh"), "-C", "1", "-W", "60", "-t",
          "$SYS/broker/version"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip

@@ -222,7 +222,7 @@ def test_mosquitto_sub_needs_no_client_id(broker: RunningBroker) -> None:
         [
             *("mosquitto_sub", "-h", "127.0.0.1", "-p", str(directory.ports.engineer)),
             *("-u", "engineer", "-P", directory.password("engineer")),
-            *("-C", "1", "-W", "5", "-t", "$SYS/broker/version"),
+            *("-C", "1", "-W", "60", "-t", "$SYS/broker/version"),
         ],
         capture_output=True,
         text=True,

@@ -287,13 +287,14 @@ def test_what_rings_nobody(flowing: Flowing, alert: AlertNow) -> None:
 
 def test_a_figure_that_is_not_known_is_null_and_never_zero(flowing: Flowing) -> None:
     """A place that is away, beside one with nobody in it."""
-    broker = flowing.collector
+    broker, shown = flowing.collector, []
     for one in (
         Now("site", "lerik", "online", T0, 0, 1, 2, clients=0, wifi_down_bps=1_500_000),
         Now("site", "lerik", "offline", T0, 0, 0, 2),
     ):
         broker.publish(topics.now("site", "lerik"), codec.encode(one))
-    online, offline = flowing.phone.next(), flowing.phone.next()
+        shown.append(flowing.phone.next())  # each comes on a connection of its own
+    online, offline = shown
     assert ("lerik", "online", "1 of 2", 0, 1.5, None) == (
         *(online["site"], online["state"], online["routers"], online["clients"]),
         *(online["wifi_down_mbit"], online["uplink_down_mbit"]),

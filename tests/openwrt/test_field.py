@@ -122,7 +122,10 @@ def test_the_page_can_be_followed_word_for_word(field: Field, packages: list[Pat
     with running(*command, log=field.log("agent"), env=env) as agent:
         until(lambda: len(field.samples()) > before, agent)
         until(lambda: KICK in field.ubusd.given, agent)
-    assert "WARNING" not in agent()
+    # ubusd is a thread of this process, which may come late.
+    late = ("source failed", "watchdog not kicked")
+    warned = [one for one in agent().splitlines() if "WARNING" in one]
+    assert [] == [one for one in warned if not any(what in one for what in late)]
 
     with serving(feed) as address:
         router.says("sed", "-i", f"s|http://[^ ]*|{address}/24.10|", "/etc/opkg/customfeeds.conf")
@@ -165,5 +168,5 @@ def test_a_router_that_wakes_in_1970_waits_for_nothing(
         assert already == len(field.samples())
         clock.write_text("+0\n")
         router.shell("sh", "-c", HOTPLUG, ACTION="step")
-        until(lambda: len(field.samples()) >= already + 3, agent, 120)
+        until(lambda: len(field.samples()) >= already + 3, agent, 300)
     assert [] == [at for at in field.samples() if at < began]
