@@ -22,7 +22,7 @@ LIES_MS = {
     "a leap second": -1000,
     "right": 0,
 }
-GAP_MS = 2500  # between two samples taken every second, whatever the clock says
+GAP_MS = 10_000  # between two samples taken every second on a busy machine, whatever the clock
 TRIES = 20  # of a forger; the real router may evict it
 STATIONS = 2007  # the most that one BSS can have
 
@@ -135,7 +135,7 @@ def mac_flood(trial: Trial) -> None:
             if missed:
                 trial.wrong.append(f"samples {missed[:5]} of {len(run)} do not count {STATIONS}")
             unread = sum(count is None for count in counts.values())
-            if 10 * unread > len(run):
+            if unread > max(2, len(run) // 10):
                 trial.wrong.append(f"{unread} of {len(run)} samples could not read hostapd")
             rss = [one.payload["agent"]["rss_bytes"] for one in run.values()]
             trial.figures["agent_rss_bytes"] = [rss[0], max(rss)]

@@ -9,7 +9,7 @@ from tests.system.city import COLLECTOR, PATIENCE_S, STANDS_BY, Process
 from tests.until import until
 
 UP_S = 10.0
-SLACK_S = 2.0  # a look every 0.2 s, on a machine that has other work
+SLACK_S = 6.0  # paho looks once a second and we five times, on a machine that has other work
 LOOKS_S = 1.5  # a standby looks each second
 DROPPED = "$SYS/broker/publish/messages/dropped"
 

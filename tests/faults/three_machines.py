@@ -112,9 +112,7 @@ class ThreeMachines:
 
     def primary(self) -> Machine:
         """The machine that writes."""
-        primary = self.cell.primary()
-        assert primary is not None
-        return primary
+        return self.cell.awaited_primary()
 
     # Of its way to the others
 

@@ -147,12 +147,18 @@ def running(
             process.wait(60)
 
 
+def asked(router: Router, name: str) -> dict[str, list[str]]:
+    """What procd was asked of an instance last; as there, what is not closed yet does not count."""
+    calls = router.calls()
+    whole = max(at for at, one in enumerate(calls) if one[0] == "close")
+    last = max(at for at, one in enumerate(calls[:whole]) if one[:2] == ["open", name])
+    its = takewhile(lambda one: one[0] != "close", calls[last + 1 :])
+    return {one[0]: one[1:] for one in its}
+
+
 def instance(router: Router, *more: str) -> tuple[list[str], dict[str, str]]:
     """What procd was asked to start as agent last: command and environment; `more` of that."""
-    calls = router.calls()
-    last = max(at for at, one in enumerate(calls) if one[:2] == ["open", "agent"])
-    its = takewhile(lambda one: one[0] != "open", calls[last + 1 :])
-    params = {one[0]: one[1:] for one in its}
+    params = asked(router, "agent")
     assert ["titik"] == params["user"] == params["group"]
     env = dict(one.split("=", 1) for one in params["env"])
     words = ("/bin/busybox", "env", *more, *params["command"])

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import takewhile
 from pathlib import Path
 
 import psutil
@@ -22,7 +21,7 @@ from tests.broker.enrolled import City
 from tests.broker.running import RunningBroker
 from tests.openwrt import field
 from tests.openwrt.conftest import later_feed
-from tests.openwrt.field import hostapd, instance, running, until
+from tests.openwrt.field import asked, hostapd, instance, running, until
 from tests.openwrt.router import Router, environment
 from tests.openwrt.test_upgrade import BOOT, HELPER, KEPT, NEW, PACES, RUN
 from tests.system.test_rollout import QUICK
@@ -91,7 +90,7 @@ class Procd:
         else:
             command = self._router.bare().command(HELPER, "listen")
             env = {"PATH": "/sbin:/bin:/usr/bin", **PACES, "ACK_S": str(self.ack_s)}
-            assert [HELPER, "listen"] == asked(self._router, name)
+            assert [HELPER, "listen"] == asked(self._router, name)["command"]
         with self._log.open("ab") as output:
             self._processes[name] = subprocess.Popen(
                 command, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -115,14 +114,6 @@ class Procd:
             with suppress(psutil.Error, OSError):
                 if os.readlink(f"/proc/{one.pid}/root") == str(self._router.root):
                     one.send_signal(signal.SIGKILL)
-
-
-def asked(router: Router, name: str) -> list[str]:
-    """The command of an instance, as the init script gave it last."""
-    calls = router.calls()
-    last = max(at for at, one in enumerate(calls) if one[:2] == ["open", name])
-    its = takewhile(lambda one: one[0] != "close", calls[last + 1 :])
-    return next(one[1:] for one in its if one[0] == "command")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What is killed at the worst moment costs no sample and counts none twice."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -43,7 +44,11 @@ def test_a_broker_that_forgets_everything_loses_nothing(
         city.until_taken(nodes[0], 10)
         city.until_acked()
         assert_whole(city, *nodes)
-    assert caplog.text.count("broker unreachable reason=the broker closed") == len(nodes)
+    # A socket that dies with unread bytes ends by a reset.
+    ends = re.findall(
+        r"broker unreachable reason=(?:the broker closed|connection lost)", caplog.text
+    )
+    assert len(ends) == len(nodes)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

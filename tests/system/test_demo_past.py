@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from tests.ports import free_ports
+from titik_collector.broker_setup import broker_init
+from titik_collector.broker_setup.broker_init import Request
 from titik_collector.config.model import EXAMPLE
 from titik_collector.figures.windows import Calendar, Span
 from titik_collector.queries import events, export, history
@@ -33,6 +36,16 @@ DAYS = 1  # and the day that goes on
 @contextmanager
 def running(directory: Path) -> Iterator[Demo]:
     """A demo's processes, ended as it ends them."""
+    router, engineer, collector, page = free_ports(4)  # another demo may want the usual ones now
+    first = Demo(directory, ROOT / EXAMPLE, past_days=DAYS)
+    broker_init.init(
+        first.broker.path,
+        Request(router_port=router, engineer_port=engineer, collector_port=collector),
+    )
+    file = directory / "titik.toml"
+    file.write_text(
+        file.read_text().replace(f"port = {first.config.web.port}\n", f"port = {page}\n")
+    )
     demo = Demo(directory, ROOT / EXAMPLE, past_days=DAYS)
     try:
         demo.start()

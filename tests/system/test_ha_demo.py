@@ -10,12 +10,14 @@ from tests.project.sources import ROOT
 
 pytestmark = [pytest.mark.system, pytest.mark.long]
 
-# The second waits until the first has its machines.
+# The first has its machines some time later, and one that writes later still.
 PLAYED = f"""
 ip link set lo up
 {sys.executable} -m tools.cell.demo --for 45 &
-sleep 3
-{sys.executable} -m tools.cell.demo --kill primary
+for _ in $(seq 30); do
+    sleep 1
+    {sys.executable} -m tools.cell.demo --kill primary | grep "is off" && break
+done
 wait %1
 """
 

@@ -81,7 +81,9 @@ def test_a_standby_writes_and_sends_nothing_of_wishes(city: City) -> None:
         held = other.enter_context(opening.writing(store))
         before = written(held)
         wish(city)
+        held.renew()  # the lease, which is for 30 s
         with collecting(city, STANDS_BY) as standby:
+            held.renew()
             time.sleep(TWICE_S)
             assert before == written(held) == set()
             assert "broker connected" not in standby.output()

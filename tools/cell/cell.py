@@ -103,6 +103,14 @@ class Cell:
         names = [one.name for one in self.members() if one.role == "leader"]
         return self.machines[names[0]] if names else None
 
+    def awaited_primary(self) -> Machine:
+        """The same; at one moment of a busy machine none may answer."""
+        deadline = time.monotonic() + WHOLE_S
+        while (found := self.primary()) is None:
+            assert time.monotonic() < deadline, (self.members(), self._logs())
+            time.sleep(0.5)
+        return found
+
     def until_whole(self) -> None:
         """Until the two others follow the primary, one of them synchronously if it must."""
         deadline = time.monotonic() + WHOLE_S
@@ -129,8 +137,7 @@ class Cell:
 
     def sql(self, text: str) -> str:
         """What psql on the primary prints."""
-        primary = self.primary()
-        assert primary is not None
+        primary = self.awaited_primary()
         words = ("setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "psql")
         return primary.run(*words, "-qAtX", "-v", "ON_ERROR_STOP=1", text=text)
 
