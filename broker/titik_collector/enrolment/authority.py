@@ -293,8 +293,8 @@ class Authority:
     def renew(self, host: str, only_due: bool = False) -> list[str]:
         """The list, and the server's certificate when it is time; what was done.
 
-        `only_due`: the list only when it is time too. mosquitto has to read again what was renewed,
-        and 2.0.11 crashes on that if a router's session waits, as in a large city one always does.
+        `only_due`: the list only when it is time too. mosquitto has to read again what was renewed.
+        2.0.11 crashes on that if a router's session waits, and in a large city one always does.
         """
         done = []
         with locked(self._directory):
