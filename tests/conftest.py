@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -37,6 +38,14 @@ TOGETHER = ("tests/broker", "tests/openwrt")  # take a broker's own ports; build
 
 
 def pytest_configure() -> None:
+    """What the place where the tests run has to offer."""
+    # A job in the background of a shell ignores SIGINT, and so does all that tests would start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _need_loopback()
+
+
+def _need_loopback() -> None:
     """Without loopback every test that plays a broker would wait for its whole patience."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
