@@ -68,16 +68,19 @@ def serves(port: int, patience_s: float = PATIENCE_S) -> bool:
 
 
 class RunningBroker:
-    """`titik broker run` as a process; `output` is what it wrote.
+    """`titik broker run` as a process; `output` is what it wrote."""
 
-    As its unit does, this starts it again when it crashed: mosquitto 2.0.11 does, after it read its
-    certificates again while a router's session waited (docs/operating.md).
-    """
+    def __init__(
+        self, directory: BrokerFolder, source: Path = ROOT, *, restarts: bool = False
+    ) -> None:
+        """`source`: a checkout, of another version perhaps.
 
-    def __init__(self, directory: BrokerFolder, source: Path = ROOT) -> None:
-        """`source`: a checkout, of another version perhaps."""
+        `restarts`: it is started again where it crashed, as by its unit. mosquitto 2.0.11 does,
+        after it read its certificates again while a router's session waited (docs/operating.md).
+        """
         self.directory = directory
         self.source = source
+        self._restarts = restarts
         self.output: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -127,7 +130,7 @@ class RunningBroker:
             for line in process.stderr:
                 self.output.append(line.rstrip())
             with self._turn:
-                if self._is_ending or process.wait() not in CRASHED:
+                if not self._restarts or self._is_ending or process.wait() not in CRASHED:
                     return
                 process.stderr.close()
                 process = self._process = self._begun()

@@ -62,7 +62,7 @@ def mover(city: City, name: str, keys: Path, flash: Path, every_s: float) -> Nod
 def collecting(city: City) -> Iterator[None]:
     """Broker and collector run."""
     config = str(city.folder / "titik.toml")
-    with RunningBroker(city.broker):
+    with RunningBroker(city.broker, restarts=True):
         collector = Process(city.folder / "log", *COLLECTOR, "collect", "--config", config)
         try:
             yield

@@ -311,7 +311,7 @@ def from_a_distance(trial: Trial) -> None:
     waits_s = {BAD: tried_s, GOOD: max(tried_s, 60.0)}
     helpers = [UpgradeHelper(city.folder / one / PACKAGES, waits_s.__getitem__) for one in names]
     log = city.folder / "collector.log"
-    with RunningBroker(city.broker) as broker:
+    with RunningBroker(city.broker, restarts=True) as broker:
         nemesis = Nemesis(
             trial.rand, fleet, broker,
             lambda: Process(log, "-c", hurried(tried_s), "collect", "--config", str(file)),

@@ -164,7 +164,7 @@ def living(city: City) -> Iterator[None]:
             fleet._plan(router, 0.0)
 
     collector = ("collect", "--config", str(city.folder / "titik.toml"))
-    with RunningBroker(city.broker):
+    with RunningBroker(city.broker, restarts=True):
         process = Process(city.folder / "collector.log", "-c", SOON + hurried(TRIED_S), *collector)
         thread = threading.Thread(target=run)
         thread.start()
