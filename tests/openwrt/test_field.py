@@ -45,14 +45,16 @@ class Field:
     def log(self, name: str) -> Path:
         return self.city.folder / f"{name}.log"
 
-    def samples(self) -> list[str]:
-        """When each stored sample was taken, as the store has it now."""
+    def samples(self, which: str = "TRUE") -> list[str]:
+        """When each stored sample was taken, as the store has it now; `which`: a condition."""
         store = self.city.folder / "titik.db"
         if not store.exists():
             return []
         with closing(sqlite3.connect(store)) as db:
             try:
-                return [at for (at,) in db.execute("SELECT at FROM v_sample ORDER BY at")]
+                return [
+                    at for (at,) in db.execute(f"SELECT at FROM v_sample WHERE {which} ORDER BY at")
+                ]
             except sqlite3.OperationalError:  # not made yet
                 return []
 
@@ -122,6 +124,7 @@ def test_the_page_can_be_followed_word_for_word(field: Field, packages: list[Pat
     with running(*command, log=field.log("agent"), env=env) as agent:
         until(lambda: len(field.samples()) > before, agent)
         until(lambda: KICK in field.ubusd.given, agent)
+        until(lambda: len(field.samples("clients IS NOT NULL")) > 0, agent)  # hostapd is read
     # ubusd is a thread of this process, which may come late.
     late = ("source failed", "watchdog not kicked")
     warned = [one for one in agent().splitlines() if "WARNING" in one]
