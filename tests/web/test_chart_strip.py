@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from PIL import Image, ImageStat
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.web.cities import City, now_ms
 from tests.web.conftest import OpenPage
@@ -17,6 +17,7 @@ from titik_collector.store import desk_opening
 from titik_wire.instant import HOUR_MS
 
 pytestmark = pytest.mark.system
+STRIP = "svg:has(#strip-gap)"  # of days
 AWAY, ONLINE = "--state-offline", "--state-online"
 PIXEL = 0.002
 VISIBLE = 4  # of 256 steps of brightness, as the mean of a day
@@ -94,6 +95,21 @@ def test_maintenance_is_hatched_in_the_strip_of_days(
     assert [84, 85] == other  # today is the last
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_is_drawn_has_its_room_before(
+    open_page: OpenPage, city: City, served: str, width: int
+) -> None:
+    """Who reads below a chart keeps the line when it appears."""
+    remember(city)
+    address = f"{served}/site/taman-tirosa"
+    before = open_page(address, width, java_script_enabled=False).locator(STRIP).bounding_box()
+    page = open_page(address, width)
+    page.locator("[data-heat]").scroll_into_view_if_needed()
+    expect(page.locator(".heat-legend li")).not_to_have_count(0)
+    page.evaluate("scrollTo(0, 0)")
+    assert before == page.locator(STRIP).bounding_box()
+
+
 def work(city: City, from_h: int, to_h: int) -> None:
     """Maintenance of Tirosa, so many hours ago."""
     entry = Entry(AlertSubject("site", "taman-tirosa"), "mast")
@@ -106,7 +122,7 @@ def work(city: City, from_h: int, to_h: int) -> None:
 def days(open_page: OpenPage, served: str) -> list[float]:
     """How bright each of ninety days is drawn."""
     page = open_page(f"{served}/site/taman-tirosa")
-    strip = page.locator("svg:has(#strip-gap)")
+    strip = page.locator(STRIP)
     drawn = Image.open(io.BytesIO(strip.screenshot())).convert("L")
     edges = [round(n / 90 * drawn.width) for n in range(91)]
     return [
