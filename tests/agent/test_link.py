@@ -25,6 +25,7 @@ from tests.agent.fake_broker import (
 )
 from tests.mosquitto import Mosquitto
 from tests.ports import free_port
+from tests.until import until
 from titik_agent.broker_link.link import Link
 from titik_agent.limits import MAX_IN_FLIGHT
 from titik_mqtt.connection import Will
@@ -412,7 +413,8 @@ def test_fifty_connections_leave_no_descriptor(broker: FakeBroker) -> None:
         session.close()
         with pytest.raises(LinkDown):
             make(1).open()
-    assert before == len(os.listdir("/proc/self/fd"))
+    # What is left of other tests may open and close some meanwhile.
+    assert until(lambda: len(os.listdir("/proc/self/fd")) <= before, True)
 
 
 @pytest.mark.system

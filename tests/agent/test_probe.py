@@ -211,11 +211,11 @@ def test_a_round_beyond_its_deadline_is_killed(
         time.sleep(3600)
         return SEEN
 
-    before = psutil.Process().children()  # of other tests, such as a browser
+    others = psutil.Process().children()  # of other tests, such as a browser; it may end
     settings = ProbeSettings(str(tmp_path / "result.json"), deadline_s=3.0)
     assert one_round(settings, hang, Ticking()) == FAILED
     assert "probe round killed deadline_s=3" in caplog.text
-    assert before == psutil.Process().children()
+    assert set(psutil.Process().children()) <= set(others)
 
 
 def test_a_round_is_limited(tmp_path: Path) -> None:

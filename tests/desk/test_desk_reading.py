@@ -75,10 +75,10 @@ def test_a_look_costs_little(where: Store, desk: Database, reading: DeskReading)
             desk_maintenance.add(desk, row)
     posting.post(desk, where, T0)
     assert 1000 == len(reading.facts(T0).maintenance)
-    begun = time.process_time()
+    begun = time.thread_time()
     for _ in range(10):
         reading.facts(T0)
-    assert (time.process_time() - begun) / 10 < 0.05
+    assert (time.thread_time() - begun) / 10 < 0.05
 
 
 @pytest.mark.sqlite
