@@ -31,6 +31,7 @@ export function mount(scenes) {
   }, SHIFT_MS);
   const rest = /** @type {HTMLElement} */ (scenes.querySelector("[data-rest]"));
   onRows(() => countRest(rest));
+  countRest(rest); // of what came before this was here; without a line nothing else comes
 }
 
 /** As wall.html has it, of those that stand behind the first now. @param {HTMLElement} rest */
