@@ -43,10 +43,10 @@ class FakeClock:
 @pytest.fixture(autouse=True)
 def kupang(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """UTC+8, no summer time."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "WITA-8")
-        time.tzset()
-        yield
+    monkeypatch.setenv("TZ", "WITA-8")
+    time.tzset()
+    yield
+    monkeypatch.undo()  # also what the test set
     time.tzset()
 
 

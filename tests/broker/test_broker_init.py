@@ -411,7 +411,9 @@ def test_a_broker_that_runs_is_not_in_its_own_way(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its ports may be asked for again, exchanged, opened to others, and left and taken back."""
-    made, _ = init(path, Request())
+    router, engineer, collector = free_ports(3)
+    asked = Request(router_port=router, engineer_port=engineer, collector_port=collector)
+    made, _ = init(path, asked)
     ports = made.ports
     monkeypatch.chdir(path)  # this process is what runs on the directory
     (path / "data" / "mosquitto.pid").write_text(str(os.getpid()))

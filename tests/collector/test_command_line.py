@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.collector.test_router_command import TEXT
-from tests.ports import free_ports
+from tests.ports import free_port, free_ports
 from titik_agent.config import Sources
 from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_folder import BrokerFolder
@@ -275,8 +275,11 @@ def test_a_demo_looks_for_hostapd_only_where_it_may_be(tmp_path: Path) -> None:
     assert "" == _sources(none)
 
 
-def test_a_demo_goes_on_with_other_ports_where_its_own_were_taken(tmp_path: Path) -> None:
+def test_a_demo_goes_on_with_other_ports_where_its_own_were_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody else knows its broker; the agent's file and the lines to try follow."""
+    monkeypatch.setattr(broker_init, "PORT", free_port())  # others look for theirs at MQTT's own
     before = Demo(tmp_path, EXAMPLE).broker.ports
     with socket.create_server(("127.0.0.1", before.engineer)):
         demo = Demo(tmp_path, EXAMPLE)

@@ -146,6 +146,7 @@ def test_a_collector_that_does_not_start_is_missed(
     """After an upgrade too, when this program does not read the store yet."""
     monkeypatch.setattr(own_alerts, "STALE_MS", 300)
     monkeypatch.setattr(own_alerts, "FOR_MS", 300)
+    monkeypatch.setattr(assembling, "_listener", lambda *_: None)  # its thread would never end
     with (
         serving(Program()) as program,
         city(tmp_path, webhook(tmp_path, "desk", program.url)) as one,

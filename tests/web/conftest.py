@@ -20,6 +20,7 @@ from tests.web.people import add_user, log_in
 from titik_collector.config.model import Config
 from titik_collector.web import app, serving
 from titik_collector.web.city_view import CityView, watching
+from titik_wire.instant import HOUR_MS
 
 LOOPBACK = "http://127.0.0.1:8088"
 OpenPage = Callable[..., Page]
@@ -30,6 +31,14 @@ def postgres() -> Iterator[Postgres]:
     """A server for all tests that ask for it."""
     with Postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nobody_is_doubted() -> Iterator[None]:
+    """No collector listens here; a file's city stays as it was filled, however long its tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("titik_collector.queries.status.SILENT_AFTER_MS", HOUR_MS)
+        yield
 
 
 @pytest.fixture

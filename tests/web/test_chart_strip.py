@@ -14,7 +14,7 @@ from titik_collector.alerts.alert import AlertSubject
 from titik_collector.desk import planned_work
 from titik_collector.desk.planned_work import Entry
 from titik_collector.store import desk_opening
-from titik_wire.instant import HOUR_MS
+from titik_wire.instant import HOUR_MS, to_text
 
 pytestmark = pytest.mark.system
 STRIP = "svg:has(#strip-gap)"  # of days
@@ -53,8 +53,9 @@ def test_a_lost_line_is_red_though_there_was_power(
         " SELECT id, ?, ?, 'uplink lost' FROM router WHERE name = 'tirosa-1'",
         (now_ms() - FROM_H * HOUR_MS, now_ms() - TO_H * HOUR_MS),
     )
-    page = opened(open_page, served, "1h")
-    address = f"{served}/api/v1/history/site/taman-tirosa?from=20h&w=1h&fields=online_ratio"
+    span = whole_hours()
+    page = opened(open_page, served, "1h", span)
+    address = f"{served}/api/v1/history/site/taman-tirosa?{span}&w=1h&fields=online_ratio"
     shares = page.request.get(address).json()["figures"]["online_ratio"]
     assert 5 <= shares.count(0)
     red = page.evaluate(DRAWN, AWAY)
@@ -73,9 +74,10 @@ def test_a_day_that_goes_on_is_not_red(open_page: OpenPage, city: City, served: 
 def test_maintenance_is_hatched_in_its_hours(open_page: OpenPage, city: City, served: str) -> None:
     """Over what the routers did meanwhile, and nowhere else."""
     remember(city)
-    before = opened(open_page, served, "1h").evaluate(OTHERS, ONLINE)
+    span = whole_hours()
+    before = opened(open_page, served, "1h", span).evaluate(OTHERS, ONLINE)
     work(city, FROM_H, TO_H)
-    after = opened(open_page, served, "1h").evaluate(OTHERS, ONLINE)
+    after = opened(open_page, served, "1h", span).evaluate(OTHERS, ONLINE)
     hatched = sorted(set(after) - set(before))
     expected = ((20 - FROM_H) / 20, (20 - TO_H) / 20)
     assert expected == pytest.approx((hatched[0], hatched[-1]), abs=0.06)  # an hour has begun
@@ -138,9 +140,16 @@ def remember(city: City) -> None:
     city.db.execute("DELETE FROM outage")
 
 
-def opened(open_page: OpenPage, served: str, window: str) -> Page:
+def whole_hours() -> str:
+    """Twenty of them, as an address has them; the same ones though an hour begins in between."""
+    end_ms = now_ms() // HOUR_MS * HOUR_MS
+    begin, end = (f"{to_text(one)[:19]}Z" for one in (end_ms - 20 * HOUR_MS, end_ms))
+    return f"from={begin}&to={end}"
+
+
+def opened(open_page: OpenPage, served: str, window: str, span: str = "from=20h") -> Page:
     """The history of Tirosa, with its strip."""
-    page = open_page(f"{served}/history?s=site/taman-tirosa&from=20h&w={window}")
+    page = open_page(f"{served}/history?s=site/taman-tirosa&{span}&w={window}")
     page.locator("[data-chart] canvas").wait_for()
     page.wait_for_function(f"(name) => ({DRAWN})(name).length", arg=ONLINE)
     return page

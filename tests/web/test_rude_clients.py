@@ -292,7 +292,7 @@ def test_a_handshake_that_is_not_whole_in_time_ends_the_connection(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With TLS the time of a head begins only after it."""
-    monkeypatch.setattr(serving, "HEAD_S", 0.5)
+    monkeypatch.setattr(serving, "HEAD_S", 2.0)
     made = ("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
     files = ("-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "cert.pem")
     subprocess.run([*made, *files], cwd=tmp_path, check=True, capture_output=True)
@@ -307,7 +307,7 @@ def test_a_handshake_that_is_not_whole_in_time_ends_the_connection(
             assert until(lambda: server.started, True)
             with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
                 assert b"" == received(raw)
-            answer = httpx.get(f"https://127.0.0.1:{port}/", verify=False)
+            answer = httpx.get(f"https://127.0.0.1:{port}/", verify=False, timeout=PATIENCE_S)
             assert 200 == answer.status_code
         finally:
             server.should_exit = True

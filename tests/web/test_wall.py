@@ -28,7 +28,9 @@ CURRENT = (
 )
 CURRENT_IN = f"scenes => scenes.includes(({CURRENT})())"
 # What is not wholly inside of the window, or of its own box.
-CUT = """() => [...document.querySelectorAll(
+CUT = """() => {
+document.body.classList.remove("shift-1", "shift-2", "shift-3");  // a few pixels, on purpose
+return [...document.querySelectorAll(
   "main, .top > *, .current, .map-canvas, .pin," +
   ".current :is(.place, dd, h2, .count, .rest, .incident, .tags)"
 )].filter((one) => one.getClientRects().length).filter((one) => {
@@ -37,7 +39,8 @@ CUT = """() => [...document.querySelectorAll(
     || one.scrollWidth > one.clientWidth + 1 && !one.matches(".map-canvas, .pin")
     || one.matches("main, .place, .scene, .incident, .incident h2 span")
       && one.scrollHeight > one.clientHeight + 1;
-}).map((one) => `${one.className} ${one.textContent.trim().replace(/\\s+/g, " ").slice(0, 60)}`)"""
+}).map((one) => `${one.className} ${one.textContent.trim().replace(/\\s+/g, " ").slice(0, 60)}`);
+}"""
 
 
 @pytest.fixture(scope="module")
