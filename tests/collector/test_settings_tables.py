@@ -306,6 +306,45 @@ def test_tags_are_added_and_removed(file: Path) -> None:
     assert 1 == run(file, "tag", "taman-1", "--add", "On Roof").exit_code
 
 
+@pytest.mark.parametrize(
+    ("words", "tagged"),
+    [
+        (("--all",), ["taman-1", "taman-2", "pasar-1"]),
+        (("--site", "taman"), ["taman-1", "taman-2"]),
+        (("--tag", "lte"), ["taman-1", "pasar-1"]),
+        (("taman-2", "taman-2"), ["taman-2"]),
+    ],
+)
+def test_many_routers_are_tagged_at_once(
+    file: Path, words: tuple[str, ...], tagged: list[str]
+) -> None:
+    """Chosen as for `set`; by names too."""
+    result = run(file, "tag", *words, "--add", "feed")
+    assert result.output.splitlines()[-1].startswith(f"{len(tagged)} of {len(tagged)} router")
+    assert tagged == [one.name for one in model.load(file).router if "feed" in one.tags]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ((), "give the NAMEs of routers, or one of --site, --tag, --all"),
+        (("taman-1", "--all"), "give the NAMEs of routers, or one of --site, --tag, --all"),
+        (("--site", "taman", "--tag", "lte"), "give the NAMEs of routers, or one of --site"),
+        (("--site", "tamn"), 'site: there is no site "tamn"; did you mean taman?'),
+        (("--tag", "solar"), 'tag: no router has the tag "solar"'),
+        (("taman-1", "taman-3"), 'router: there is no router "taman-3"'),
+    ],
+)
+def test_nobody_is_tagged_where_the_choice_cannot_be(
+    file: Path, words: tuple[str, ...], error: str
+) -> None:
+    """By one line, and the file stays as it is."""
+    result = run(file, "tag", *words, "--add", "feed")
+    assert result.exit_code != 0
+    assert error in result.output
+    assert TEXT == file.read_text()
+
+
 def test_a_router_that_is_removed_takes_its_settings_along(file: Path) -> None:
     """Else the file would name a router that it does not have."""
     run(file, "set", "taman-2", "interval_s=10")

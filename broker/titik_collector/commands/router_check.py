@@ -29,9 +29,7 @@ LOOK_S = 0.5  # between two looks into the store
 
 @click.command("check")
 @click.argument("name", required=False)
-@click.option("--site", help="All routers of a site.")
-@click.option("--tag", help="All routers with this tag.")
-@click.option("--all", "every", is_flag=True, help="All routers.")
+@router_choice.options
 @options.CONFIG
 def check_command(
     name: str | None, site: str | None, tag: str | None, every: bool, file: Path

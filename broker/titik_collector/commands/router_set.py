@@ -57,9 +57,7 @@ class SettingsChange(NamedTuple):
 
 @click.command("set")
 @click.argument("words", nargs=-1, metavar="[NAME] [KEY=VALUE]...")
-@click.option("--site", help="All routers of a site.")
-@click.option("--tag", help="All routers with this tag.")
-@click.option("--all", "every", is_flag=True, help="All routers.")
+@router_choice.options
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option(
     "--wait",
@@ -119,13 +117,17 @@ def set_command(
 
 
 @click.command("tag")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...")
+@router_choice.options
 @click.option("--add", "added", multiple=True, metavar="TAG", help="May be given again.")
 @click.option("--remove", "removed", multiple=True, metavar="TAG", help="May be given again.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @options.CONFIG
 def tag_command(
     names: tuple[str, ...],
+    site: str | None,
+    tag: str | None,
+    every: bool,
     added: tuple[str, ...],
     removed: tuple[str, ...],
     dry_run: bool,
@@ -136,7 +138,7 @@ def tag_command(
         raise click.UsageError("give --add TAG or --remove TAG")
     with plainly(), edit.editing(file) as city:
         _check_tags(city, added)
-        routers = [edit.find(city, name) for name in dict.fromkeys(names)]
+        routers = router_choice.many_routers(city, names, site, tag, every)
         tagged = [
             replace(one, tags=tags)
             for one in routers
