@@ -3,6 +3,7 @@
 Rule: the configuration file is edited, and a running collector takes it in; nothing is sent here.
 """
 
+import difflib
 import sys
 import time
 from collections import Counter
@@ -173,8 +174,10 @@ def _table(city: Config, of: SettingsOf, pairs: Sequence[str]) -> SettingsTable:
     removed: list[str] = []
     for pair in pairs:
         key, _, value = pair.partition("=")
-        if key not in KEYS or value:
-            given[key] = _value(key, value)  # an unknown key is an error of the schema's
+        if key not in KEYS:
+            raise _not_settable(city, key)
+        if value:
+            given[key] = _value(key, value)
         else:
             removed.append(key)
     read = schema.read(SettingsTable, {**name, **given}, city.file, "settings")
@@ -183,6 +186,13 @@ def _table(city: Config, of: SettingsOf, pairs: Sequence[str]) -> SettingsTable:
     if before is not None:
         kept = {key: getattr(before, key) for key in KEYS if key not in removed}
     return replace(read, **{**kept, **{key: getattr(read, key) for key in given}})
+
+
+def _not_settable(city: Config, key: str) -> ConfigError:
+    """Most keys of a router's own file are none of these, such as its broker."""
+    near = difflib.get_close_matches(key, KEYS, 1)
+    remedy = f"did you mean {near[0]}?" if near else f"these can: {', '.join(KEYS)}"
+    return ConfigError(city.file, f"settings.{key}", "cannot be set from a distance", remedy)
 
 
 def _value(key: str, text: str) -> object:
