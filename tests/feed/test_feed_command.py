@@ -14,7 +14,7 @@ NEWER = NAME.replace("0.1.0", "0.2.0")
 CITY = """\
 city = { name = "kupang", title = "Kupang", timezone = "Asia/Makassar" }
 store = { path = "titik.db" }
-broker = { directory = "feed" }
+broker = { directory = "broker" }
 """
 
 
@@ -22,6 +22,12 @@ def build(folder: Path, *more: str) -> Result:
     """Beside the city of that folder."""
     given = ["--config", str(folder / "titik.toml"), *more]
     return CliRunner().invoke(titik, ["feed", "build", str(folder / "feed"), *given])
+
+
+@pytest.fixture(autouse=True)
+def city(tmp_path: Path) -> None:
+    """Its file lies beside the feed."""
+    (tmp_path / "titik.toml").write_text(CITY)
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +52,39 @@ def test_new_versions_join_those_that_lie_there(tmp_path: Path) -> None:
     assert f"{tmp_path}/feed/23.05: {NAME}, {NEWER}\n" in done.output
     assert "new keys" not in done.output
     assert 0 == build(tmp_path).exit_code
+
+
+def test_no_keys_are_made_in_passing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Routers would trust none of them: the refusal names the option, and makes nothing."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    given = [
+        "feed",
+        "build",
+        str(tmp_path / "feed"),
+        "--packages",
+        str(ipk(tmp_path / "new").parent),
+    ]
+    done = CliRunner().invoke(titik, given)
+    assert 1 == done.exit_code
+    assert "elsewhere/feed-keys: no signing keys are there, and no city's file" in done.output
+    assert "with --keys" in done.output
+    assert ([], False) == (list(Path().iterdir()), (tmp_path / "feed").exists())
+
+    assert 0 == CliRunner().invoke(titik, [*given, "--keys", "keys"]).exit_code
+    done = build(tmp_path)
+    assert 1 == done.exit_code
+    assert f"{tmp_path}/feed is signed already. Name the folder of its keys with" in done.output
+    assert not (tmp_path / "feed-keys").exists()
+    assert 0 == build(tmp_path, "--keys", "keys").exit_code
+    (tmp_path / "feed").rename(tmp_path / "former")
+    assert 0 == build(tmp_path, "--packages", str(tmp_path / "new")).exit_code  # of its own keys
+    (tmp_path / "feed").rename(tmp_path / "others")
+    (tmp_path / "former").rename(tmp_path / "feed")
+    done = build(tmp_path)
+    assert 1 == done.exit_code
+    assert "is of other keys" in done.output
+    assert "Name the folder of its keys with --keys" in done.output
 
 
 def test_a_version_is_published_once(tmp_path: Path) -> None:
@@ -91,7 +130,7 @@ def test_what_stops_it_is_named(tmp_path: Path) -> None:
 def test_a_feed_is_apart_from_the_city(tmp_path: Path) -> None:
     """Any web server serves its folder; nothing is written where the broker's keys are."""
     (tmp_path / "feed/ca").mkdir(parents=True)
-    (tmp_path / "titik.toml").write_text(CITY)
+    (tmp_path / "titik.toml").write_text(CITY.replace('"broker"', '"feed"'))
     done = build(tmp_path, "--packages", str(ipk(tmp_path / "new").parent))
     assert 1 == done.exit_code
     expected = "feed is the city's own, and anybody may read it; name a folder of its own"
@@ -101,5 +140,5 @@ def test_a_feed_is_apart_from_the_city(tmp_path: Path) -> None:
     done = build(tmp_path, "--packages", str(tmp_path / "new"))
     assert (1, True) == (done.exit_code, "titik.toml: brokr: " in done.output)
     assert ["ca"] == [one.name for one in (tmp_path / "feed").iterdir()]
-    (tmp_path / "titik.toml").write_text(CITY.replace('"feed"', '"broker"'))
+    (tmp_path / "titik.toml").write_text(CITY)
     assert 0 == build(tmp_path, "--packages", str(tmp_path / "new")).exit_code

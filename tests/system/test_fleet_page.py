@@ -43,7 +43,6 @@ STANDS_FOR = (
     ("router show NAME", f"router show {NAME}"),
     ("engineer add NAME", f"engineer add {ENGINEER}"),
     ("age1...", RECIPIENT),
-    ("/srv/feed", "srv/feed"),
 )
 
 
@@ -83,7 +82,10 @@ CERTIFICATES = (
     Typed("titik broker authority forget", r"^the authority before is forgotten$"),
 )
 THE_REST = (
-    Typed("titik feed build /srv/feed --packages dist/", r"^srv/feed/24\.10: titik-agent_0\.1\.0"),
+    Typed(
+        "titik feed build var/feed --packages dist/ --keys var/feed-keys",
+        r"^var/feed/24\.10: titik-agent_0\.1\.0",
+    ),
     Typed("titik fleet upgrade 0.2.0 --canary 5 --wave 20%", r"^the upgrade to 0\.2\.0 begins"),
     Typed("titik fleet", r"^upgrade to 0\.2\.0 goes on\n.*\n  canaries      0 of 1 run it"),
     Typed("titik fleet pause", r"^the upgrade to 0\.2\.0 is paused"),

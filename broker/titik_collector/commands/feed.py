@@ -9,7 +9,7 @@ from titik_collector.config import model
 from titik_collector.feed import apk_program
 from titik_collector.feed.feed_error import FeedError
 from titik_collector.feed.feed_folder import write_feeds
-from titik_collector.feed.signing_keys import keys_in
+from titik_collector.feed.signing_keys import OPKG_PUBLIC, has_keys, keys_in
 
 KEYS = "feed-keys"  # beside the configuration
 
@@ -31,7 +31,7 @@ def feed() -> None:
     "--keys",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help=f"With the signing keys, made the first time; else {KEYS} beside the configuration.",
+    help=f"With the signing keys, made the first time; else {KEYS} beside the city's file.",
 )
 @options.CONFIG
 def build(folder: Path, packages: Path | None, keys: Path | None, file: Path) -> None:
@@ -43,7 +43,9 @@ def build(folder: Path, packages: Path | None, keys: Path | None, file: Path) ->
         place = keys if keys is not None else file.absolute().parent / KEYS
         _refuse_served(place, folder)
         _refuse_city(file, folder)
-        is_first = not place.exists()
+        is_first = not has_keys(place)
+        if is_first:
+            _refuse_new(place, folder, is_meant=keys is not None or file.exists())
         apk = apk_program.find()
         given = [] if packages is None else sorted(packages.glob("[!.]*.[ia]pk"))
         if packages is not None and not given:
@@ -62,6 +64,20 @@ def _refuse_served(keys: Path, folder: Path) -> None:
     """Whoever reads a signing key may install anything."""
     if keys.resolve().is_relative_to(folder.resolve()):
         raise FeedError(f"{keys} is inside {folder}, which is served: name another with --keys")
+
+
+def _refuse_new(keys: Path, folder: Path, is_meant: bool) -> None:
+    """Routers trust the keys of before, wherever those are."""
+    if not is_meant:
+        raise FeedError(
+            f"{keys}: no signing keys are there, and no city's file is beside it. Name the folder"
+            " of the keys that routers trust with --keys, or one for new keys"
+        )
+    if (folder / OPKG_PUBLIC).exists():
+        raise FeedError(
+            f"{keys}: no signing keys are there, and {folder} is signed already. Name the folder"
+            " of its keys with --keys"
+        )
 
 
 def _refuse_city(file: Path, folder: Path) -> None:

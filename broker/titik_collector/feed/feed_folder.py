@@ -76,8 +76,9 @@ def _refuse_other_keys(out: Path, keys: SigningKeys) -> None:
         # The comment is another program's where the key is.
         if file.exists() and file.read_text().splitlines()[1:] != text.splitlines()[1:]:
             raise FeedError(
-                f"{file} is of other keys: routers that trust it would refuse this feed. Bring the "
-                "former keys back, or name another folder (docs/routers.md, A new signing key)"
+                f"{file} is of other keys: routers that trust it would refuse this feed. Name the "
+                "folder of its keys with --keys, or make a feed in another folder "
+                "(docs/routers.md, A new signing key)"
             )
 
 

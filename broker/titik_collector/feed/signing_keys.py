@@ -53,6 +53,11 @@ def keys_in(folder: Path, random: Callable[[int], bytes] = os.urandom) -> Signin
     return keys
 
 
+def has_keys(folder: Path) -> bool:
+    """Whether some are there, so that no feed of that folder is the first."""
+    return any((folder / one).exists() for one in (OPKG_SECRET, APK_SECRET))
+
+
 def _refuse_halves(folder: Path) -> None:
     for secret, public in ((OPKG_SECRET, OPKG_PUBLIC), (APK_SECRET, APK_PUBLIC)):
         if (folder / public).exists() and not (folder / secret).exists():
