@@ -7,6 +7,7 @@ it to signify and openssl whether a signature is good.
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,6 +102,19 @@ def steps(heading: str, kind: str) -> list[str]:
     blocks = re.findall(r"^```sh\n(.*?)^```", chapter, re.M | re.S)
     other = re.compile(r"\bapk\b" if kind == "ipks" else r"\bopkg\b")
     return [line for block in blocks if not other.search(block) for line in block.splitlines()]
+
+
+def image_lines(kind: str) -> list[str]:
+    """What the page has typed in the image builder, without the lines of the other manager."""
+    (recipe,) = re.findall(r"^\*\*As an image,\*\*(.*?)^    make image ", PAGE, re.M | re.S)
+    other = re.compile(r"\bapk\b" if kind == "ipks" else r"\bopkg\b")
+    blocks = re.findall(r"(?:^ {4}.*\n)+", recipe, re.M)
+    return [
+        line
+        for block in blocks
+        if not other.search(block)
+        for line in block.strip().split("\n    ")
+    ]
 
 
 @pytest.fixture
@@ -297,3 +311,26 @@ def test_a_feed_needs_no_web_server(life: Life, kind: str) -> None:
     for line in steps("Install", kind):
         life.do(line.replace(f"{SERVED}/{RELEASES[kind]}", address))
     assert (life.router.root / "usr/bin/titik-agent").exists()
+
+
+def test_an_image_has_the_feed(life: Life, versions: list[list[Path]], kind: str) -> None:
+    """By the page's lines: the service starts the helper that upgrades, and trusts the key."""
+    laptop = life.folder.parent
+    (laptop / "deploy").symlink_to(ROOT / "deploy")
+    (laptop / "tirosa-1.sh").touch()
+    lines = image_lines(kind)
+    for line in lines:
+        typed = ["sh", "-ec", line.replace(SERVED, life.address)]
+        subprocess.run(typed, cwd=laptop, check=True)
+    assert len(lines) == 6
+    life.router.install(*versions[0])
+    life.router.uci(FORMER)
+    started = life.router.service("titik-agent")
+    assert "upgrade" not in [one[1] for one in started if one[0] == "open"]  # no feed yet
+    shutil.copytree(laptop / "files", life.router.root, dirs_exist_ok=True)
+    started = life.router.service("titik-agent")
+    assert "upgrade" in [one[1] for one in started if one[0] == "open"]
+    first = life.router.code()
+    life.publish(versions[1])
+    life.follow("Upgrade")
+    assert first != life.router.code()
