@@ -69,10 +69,14 @@ def test_a_check_finds_the_broker_of_the_city(file: Path, monkeypatch: pytest.Mo
     """As the other commands do; without the city's file it has to be named."""
     monkeypatch.chdir(file.parent)
     assert "mosquitto does not run on broker; start it" in says("broker", "check", status=1)
-    file.unlink()
-    assert "there is no titik.toml here; name the broker's folder" in says(
-        "broker", "check", status=1
-    )
+    monkeypatch.setattr(model, "ETC", file.parent / "etc")
+    (file.parent / "etc").mkdir()
+    file.rename(file.parent / "etc/titik.toml")
+    wrong = "there is no titik.toml here; name the broker's folder"
+    output = says("broker", "check", status=1)
+    assert f"{wrong}, or type it in {file.parent}/etc" in output
+    (file.parent / "etc/titik.toml").unlink()
+    assert output.partition(wrong)[0] + wrong == says("broker", "check", status=1).strip()
 
 
 def test_a_check_of_nothing_names_what_can_be_checked() -> None:

@@ -185,10 +185,18 @@ def test_nesting_does_not_crash() -> None:
         model.parse(b"x = " + b"[" * 100_000, FILE)
 
 
-def test_a_missing_file_is_reported_with_the_remedy(tmp_path: Path) -> None:
-    """The option that names another is part of the message."""
+def test_a_missing_file_is_reported_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option that names another is part of the message, and an installed city its value."""
+    monkeypatch.setattr(model, "ETC", tmp_path / "etc")
     with pytest.raises(ConfigError, match="No such file or directory; name another with --config"):
         model.load(tmp_path / "titik.toml")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/titik.toml").touch()
+    with pytest.raises(ConfigError) as caught:
+        model.load(tmp_path / "titik.toml")
+    assert str(caught.value).endswith(f"machine: --config {tmp_path}/etc/titik.toml")
 
 
 @pytest.mark.parametrize(

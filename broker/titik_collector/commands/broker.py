@@ -134,7 +134,11 @@ def _opened(directory: Path | None) -> BrokerFolder:
     if directory is not None:
         return BrokerFolder.open(directory)
     if not model.DEFAULT_FILE.exists():
-        raise BrokerError(f"there is no {model.DEFAULT_FILE} here; name the broker's folder")
+        installed = model.installed_file()
+        beside = "" if installed is None else f", or type it in {installed.parent}"
+        raise BrokerError(
+            f"there is no {model.DEFAULT_FILE} here; name the broker's folder{beside}"
+        )
     return BrokerFolder.of(model.load(model.DEFAULT_FILE), "its keys")
 
 

@@ -5,6 +5,7 @@ Rule: what two keys say together is checked too; nothing later meets a wrong con
 """
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Sequence
@@ -343,11 +344,19 @@ def load(file: Path) -> Config:
     return parse(content, file)
 
 
+def installed_file() -> Path | None:
+    """The city's file where `make install` has it; None: it is not there, or not to be seen."""
+    file = ETC / DEFAULT_FILE
+    return file if os.path.exists(file) else None
+
+
 def _unread(file: Path, error: OSError) -> ConfigError:
     if isinstance(error, IsADirectoryError):
         remedy = f"name the file: --config {file / DEFAULT_FILE}"
         return ConfigError(file, "", "is a folder", remedy)
     remedy = "name another with --config, or copy examples/kupang.toml there"
+    if isinstance(error, FileNotFoundError) and (installed := installed_file()) is not None:
+        remedy = f"the city of this machine: --config {installed}"
     if isinstance(error, PermissionError):
         remedy = "run as its owner or as root"
     return ConfigError(file, "", str(error.strerror), remedy)
