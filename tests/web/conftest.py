@@ -33,8 +33,8 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _nobody_is_doubted() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def nobody_is_doubted() -> Iterator[None]:
     """No collector listens here; a file's city stays as it was filled, however long its tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("titik_collector.queries.status.SILENT_AFTER_MS", HOUR_MS)

@@ -27,7 +27,7 @@ from titik_collector.web.api import openapi
 from titik_collector.web.api.api_route import ApiRoute
 from titik_collector.web.city_view import CityView, Unanswered, watching
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("nobody_is_doubted")]
 SCREENS = [
     "/",
     "/?group=district&q=t",

@@ -30,7 +30,7 @@ from titik_collector.store import beat_rows, incident_rows
 from titik_collector.store.beat_rows import Beat
 from titik_collector.web.city_view import watching
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("nobody_is_doubted")]
 DEPLOY = ROOT / "deploy"
 RULES = DEPLOY / "prometheus" / "titik.rules.yml"
 CONFIG = (DEPLOY / "prometheus" / "prometheus.yml").read_text()

@@ -20,6 +20,7 @@ from titik_collector.store import desk_opening, incident_rows
 from titik_collector.web.city_view import watching
 from titik_wire.instant import HOUR_MS
 
+pytestmark = pytest.mark.usefixtures("nobody_is_doubted")
 INCIDENTS, FIGURES, PLACES, MAP = range(4)  # the scenes, in their order
 READABLE = 36  # of the 1080 rows of a screen: as high as text has to be at four metres
 SIZES = [(1280, 720), (1366, 768), (1920, 1080), (3840, 2160)]
