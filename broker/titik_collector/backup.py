@@ -1,7 +1,7 @@
 """A city in one file: configuration, registry, authority, users and store, for an empty machine.
 
     titik.toml  desk.db  notify.db  titik.db  db.password
-    web/{db.password,tls.key,tls.crt,basemap}
+    web/{db.password,tls.key,tls.crt,basemap}  named/{smtp.password_file,receiver.0.url_file,...}
     broker/{broker.toml,data/dynamic-security.json}  broker/{secrets,ca,tls}/*
 
 Sealed to a public key it is two files, all but the store in one and the store in the other. So
@@ -20,6 +20,7 @@ Rule: streets (a .pmtiles) are in none: they never change, and every night's wou
 import errno
 import io
 import os
+import re
 import shlex
 import shutil
 import tarfile
@@ -35,6 +36,7 @@ from titik_collector.broker_setup import broker_init
 from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import model
 from titik_collector.config.model import Config
+from titik_collector.config.named_files import named_files
 from titik_collector.files.replace import replacing
 from titik_collector.store import (
     copying,
@@ -50,13 +52,19 @@ from titik_collector.store import (
 from titik_collector.store.database import StoreError
 from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import files, open_closed, open_reader, open_writer
-from titik_collector.units.systemd_units import WEB_USER
+from titik_collector.units.systemd_units import NOTIFY_USER, USER, WEB_USER
 
 CONFIG, DESK, STORE, BROKER, WEB = "titik.toml", "desk.db", "titik.db", "broker", "web"
 OF_CITY = "city"  # beside the store where that is apart: whose it is
 APART = "store-is-apart"  # in place of the store
 NOTIFY = notify_opening.FILE
 PASSWORD = "db.password"  # of a store on a server
+NAMED = "named"  # what other keys name, each by its key
+_BY_KEY = re.compile(rf"{NAMED}/[a-z0-9_.]+_file")
+# Which user reads a file, by the table that names it; certificate authorities are for all of them.
+READERS = {"broker": USER, "smtp": NOTIFY_USER, "heartbeat": NOTIFY_USER, "receiver": NOTIFY_USER}
+_AUTHORITIES = "ca_file"
+_WHO = {WEB_USER: "the page's user", NOTIFY_USER: "who sends messages", USER: "the collector"}
 FILES = ("broker.toml", "data/dynamic-security.json", "passwords")  # the last: an earlier version's
 _WEB_FILES = (PASSWORD, "tls.key", "tls.crt", "basemap")
 _PARTS = {
@@ -207,13 +215,14 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
 
 def named(city: Config) -> dict[str, Path]:
     """The files that the configuration names, by their names in a backup."""
-    web = city.web
+    web, by_key = city.web, dict(named_files(city))
     found = {
-        PASSWORD: city.store.password_file,
-        f"{WEB}/{PASSWORD}": web.store_password_file,
+        PASSWORD: by_key.pop("store.password_file", None),
+        f"{WEB}/{PASSWORD}": by_key.pop("web.store_password_file", None),
         f"{WEB}/tls.key": web.tls_key,
         f"{WEB}/tls.crt": web.tls_cert,
         f"{WEB}/basemap": None if web.streets else web.basemap,
+        **{f"{NAMED}/{key}": file for key, file in by_key.items()},
     }
     return {name: file for name, file in found.items() if file is not None}
 
@@ -280,7 +289,7 @@ def restore(
     with replacing(target) as raw:
         raw.write(text)
     made, no_store = None, None if has_store else "the backup has none"
-    notes += [*_hand_over(city), *_without_streets(city)]
+    notes += [*_hand_over(city), *_without(city), *_without_streets(city)]
     is_to_come = has_store and city.store.path is None
     try:
         if is_to_come:
@@ -347,7 +356,7 @@ def unpack(file: Path, folder: Path, may_take: Callable[[int], None]) -> set[str
         for member in tar:
             if not member.isfile():
                 continue
-            if member.name not in _PARTS and not _belongs(PurePosixPath(member.name)):
+            if not _is_part(member.name):
                 raise BackupError(f"{member.name}: belongs in no backup; use another")
             may_take(member.size)
             _write(tar, member, folder / member.name)
@@ -356,6 +365,11 @@ def unpack(file: Path, folder: Path, may_take: Callable[[int], None]) -> set[str
     if names.isdisjoint((CONFIG, OF_CITY)):
         raise BackupError(f"{file}: holds no {CONFIG}, so it is no backup; use another")
     return names
+
+
+def _is_part(name: str) -> bool:
+    is_named = name in _PARTS or _BY_KEY.fullmatch(name) is not None
+    return is_named or _belongs(PurePosixPath(name))
 
 
 def _is_empty(store: Path) -> bool:
@@ -388,11 +402,33 @@ def _copy_to_server(beside: Path, file: Path, city: Config, rest: Path) -> list[
 
 
 def _hand_over(city: Config) -> list[str]:
-    """Root's are the files that the page has to read."""
-    files = [str(one) for name, one in named(city).items() if name.startswith(WEB) and one.exists()]
-    if not files or os.geteuid() != 0:
+    """Root's are the files that other users have to read."""
+    if os.geteuid() != 0:
         return []
-    return [f"for the page's user, as root: chown {WEB_USER}: {shlex.join(files)}"]
+    files: dict[str, list[str]] = {}  # by their users
+    for name, one in named(city).items():
+        user = _reader(name)
+        if user is not None and one.exists():
+            files.setdefault(user, []).append(str(one))
+    return [
+        f"for {_WHO[user]}, as root: chown {user}: {shlex.join(dict.fromkeys(its))}"
+        for user, its in files.items()
+    ]
+
+
+def _reader(name: str) -> str | None:
+    """Who reads a file of that name in a backup; None: all, or `broker init` sees to it."""
+    folder, _, key = name.partition("/")
+    if folder == NAMED and not key.endswith(_AUTHORITIES):
+        return READERS[key.partition(".")[0]]
+    return WEB_USER if folder == WEB else None
+
+
+def _without(city: Config) -> Iterator[str]:
+    """An earlier version's backup has less, and so has one of whoever could not read all."""
+    for one in dict.fromkeys(named(city).values()):
+        if not one.exists():
+            yield f"not in the backup: {one}, which {city.file} names; write it again"
 
 
 def _without_streets(city: Config) -> Iterator[str]:
@@ -534,13 +570,20 @@ def _unpack(
                 unpacked[city.store.path] = store
         elif member.name in places:
             place = places[member.name]
-            _check_inside(inside, place)
             if place.exists():
                 kept.append(f"kept, because it may be newer than the backup's: {place}")
                 continue
-            _make_enterable(place.parent)
-            unpacked[place] = _beside(place, left)
-            _write(tar, member, unpacked[place])
+            _check_inside(inside, place)
+            within = None if directory is None else _within(directory, place)
+            if broker is not None and within is not None:
+                whole = broker / within  # it comes to its place with the folder
+            else:
+                _make_enterable(place.parent)
+                place = place.parent.resolve() / place.name  # two keys may name one file
+                whole = unpacked[place] = _beside(place, left)
+            _write(tar, member, whole)
+            if member.name.endswith(_AUTHORITIES):
+                whole.chmod(0o644)
         elif broker is not None and _belongs(path):
             _write(tar, member, broker / path.relative_to(BROKER))
         else:
@@ -555,8 +598,8 @@ def _unpack(
         _check_database(store, file)
     if broker is not None and directory is not None and broker.exists():
         unpacked[directory] = broker
-    for place, whole in unpacked.items():
-        whole.replace(place)
+    for place, beside in unpacked.items():
+        beside.replace(place)
     return has_store, kept
 
 
@@ -571,8 +614,14 @@ def _unpack_store(file: Path, city: Config, store: Path) -> None:
         _read_to_end(tar)
 
 
+def _within(folder: Path, place: Path) -> Path | None:
+    """Where in the folder it is; None: elsewhere."""
+    place, folder = place.resolve(), folder.resolve()
+    return place.relative_to(folder) if place.is_relative_to(folder) else None
+
+
 def _make_enterable(folder: Path) -> None:
-    """The page's user has to reach its files in it; each of them is its owner's alone."""
+    """Other users have to reach their files in it; each of them is its owner's alone."""
     for one in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         one.mkdir()
         one.chmod(0o755)
