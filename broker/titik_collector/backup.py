@@ -304,7 +304,7 @@ def restore(
     if city.broker.directory is not None:
         notes += broker_init.end_router_passwords(BrokerFolder.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
-        notes += done
+        notes += [*broker_init.in_the_way(made), *done]
     return Restored(city, made, no_store, has_store, notes)
 
 

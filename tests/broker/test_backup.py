@@ -4,6 +4,7 @@ import io
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from tests.broker.enrolled import SAMPLE, City, Router
 from tests.broker.running import RunningBroker
+from titik_collector.broker_setup import broker_init
 from titik_collector.config.store_table import Store
 from titik_collector.store import conservation, delivery_rows, notify_opening, remembered_rows
 from titik_collector.store.delivery_rows import DeliveryRow
@@ -214,6 +216,23 @@ def test_restoring_says_how_to_start(kept: Path, tmp_path: Path) -> None:
     lines = there.says("restore", str(kept)).splitlines()
     assert f"in one terminal: titik broker run {there.folder / 'broker'}" in lines
     assert f"in another:      titik collect --config {there.folder / 'titik.toml'}" in lines
+
+
+def test_a_port_that_somebody_holds_is_named(
+    city: City, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's own broker holds one after `apt-get install mosquitto`; ours would not start."""
+    port = city.broker.ports.collector
+    monkeypatch.setattr(broker_init, "PORT", port)
+    monkeypatch.setattr(broker_init, "DEBIANS", tmp_path / "mosquitto.service")
+    with socket.create_server(("127.0.0.1", port)):
+        held = f"port {port} of 127.0.0.1 is not free, and the broker needs it: first stop what"
+        lines = City(tmp_path / "there").says("restore", str(kept)).splitlines()
+        assert f"{held} holds it" in lines
+        (tmp_path / "mosquitto.service").symlink_to("/lib/systemd/system/mosquitto.service")
+        output = City(tmp_path / "another").says("restore", str(kept))
+        assert f"{held} holds it (if it is Debian's own: systemctl disable --now mos" in output
+    assert "not free" not in City(tmp_path / "third").says("restore", str(kept))
 
 
 def test_it_is_taken_while_the_store_is_written(city: City, tmp_path: Path) -> None:

@@ -31,11 +31,14 @@ from titik_collector.config.schema import BEGINS
 from titik_collector.files.locks import locked
 from titik_collector.files.replace import Owner, replace_file
 from titik_collector.limits import MAX_HOST, MAX_LISTED
+from titik_collector.own_state.systemd import UNITS
 from titik_collector.units import systemd_units
 from titik_collector.units.systemd_units import LOW_PORTS
 from titik_mqtt.endpoint import LOOPBACK, PORT, TLS_PORT
 from titik_wire.kinds import SLUG
 
+# There while Debian's own broker starts with the machine, on MQTT's port of this machine.
+DEBIANS = UNITS / "multi-user.target.wants" / "mosquitto.service"
 ANY_PORT = 0  # whichever is free: there is one wherever there is the address
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -276,7 +279,7 @@ def _check_free(
             )
         if not is_free(address, port):
             raise BrokerError(
-                f"port {port} of {address} is not free; stop what holds it, or choose another with"
+                f"port {port} of {address} is not free; {to_free(port)}, or choose another with"
                 f" {option} N"
             )
 
@@ -308,6 +311,24 @@ def is_free(address: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def to_free(port: int) -> str:
+    """What to do about a port that is not free."""
+    if port == PORT and DEBIANS.is_symlink():
+        return "stop what holds it (if it is Debian's own: systemctl disable --now mosquitto)"
+    return "stop what holds it"
+
+
+def in_the_way(made: BrokerFolder) -> list[str]:
+    """What the broker could not start beside, a line each; none while it runs."""
+    if made.pid() is not None:
+        return []
+    return [
+        f"port {port} of {address} is not free, and the broker needs it: first {to_free(port)}"
+        for address, port in listeners(made.settings).values()
+        if not is_free(address, port)
+    ]
 
 
 def account() -> str:

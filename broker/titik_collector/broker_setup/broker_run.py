@@ -26,6 +26,7 @@ from titik_collector.broker_setup.broker_init import (
     is_free,
     is_whole,
     listeners,
+    to_free,
 )
 from titik_collector.files.replace import replace_file
 from titik_collector.limits import MAX_DAMAGED, MAX_MEMORY, MAX_OPEN_FILES
@@ -108,7 +109,7 @@ def check(directory: BrokerFolder) -> None:
     for option, (address, port) in listeners(settings).items():
         if not is_free(address, port):
             raise BrokerError(
-                f"port {port} of {address} is not free; stop what holds it, or choose another:"
+                f"port {port} of {address} is not free; {to_free(port)}, or choose another:"
                 f" titik broker init {path} {option} N"
             )
 
