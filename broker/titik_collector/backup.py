@@ -112,6 +112,7 @@ class Restored(NamedTuple):
     no_store: str | None  # why there is none
     has_store: bool  # the backup has a store
     notes: list[str]  # what is not as it was
+    taken_ms: int | None = None  # when the backup was; None: it does not say
 
 
 class BackupError(BrokerError):
@@ -305,7 +306,14 @@ def restore(
         notes += broker_init.end_router_passwords(BrokerFolder.open(city.broker.directory))
         made, done = broker_init.init(city.broker.directory, broker_init.Request(file=target))
         notes += [*broker_init.in_the_way(made), *done]
-    return Restored(city, made, no_store, has_store, notes)
+    return Restored(city, made, no_store, has_store, notes, _taken_ms(file))
+
+
+def _taken_ms(file: Path) -> int | None:
+    """By its first bytes: a copy of the file has another time."""
+    with file.open("rb") as raw:
+        head = raw.read(8)
+    return int.from_bytes(head[4:], "little") * 1000 or None
 
 
 def restore_store(file: Path, city: Config, rest: Path | None = None) -> list[str]:

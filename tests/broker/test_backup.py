@@ -11,17 +11,20 @@ import subprocess
 import tarfile
 from contextlib import closing
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.broker.enrolled import SAMPLE, City, Router
+from tests.broker.enrolled import CONFIG, SAMPLE, City, Router
 from tests.broker.running import RunningBroker
 from titik_collector.broker_setup import broker_init
+from titik_collector.broker_setup.broker_init import Request, init
 from titik_collector.config.store_table import Store
 from titik_collector.store import conservation, delivery_rows, notify_opening, remembered_rows
 from titik_collector.store.delivery_rows import DeliveryRow
 from titik_collector.store.lease import held
 from titik_collector.store.sqlite import files, open_writer
+from titik_collector.wording import when
 
 pytestmark = pytest.mark.system
 
@@ -210,12 +213,40 @@ def test_the_store_of_another_city_is_refused(city: City, kept: Path) -> None:
     assert [] == list(city.folder.rglob("*.restored*"))
 
 
-def test_restoring_says_how_to_start(kept: Path, tmp_path: Path) -> None:
+def test_restoring_says_how_to_start(tmp_path: Path) -> None:
     """The broker stays in the foreground, so the collector needs a terminal of its own."""
-    there = City(tmp_path / "there")
-    lines = there.says("restore", str(kept)).splitlines()
+    trial, there = City(tmp_path), City(tmp_path / "there")
+    (tmp_path / "titik.toml").write_text(CONFIG)
+    init(tmp_path / "broker", Request())
+    trial.says("backup", str(tmp_path / "city.tar.gz"))
+    lines = there.says("restore", str(tmp_path / "city.tar.gz")).splitlines()
     assert f"in one terminal: titik broker run {there.folder / 'broker'}" in lines
     assert f"in another:      titik collect --config {there.folder / 'titik.toml'}" in lines
+
+
+def test_who_gets_units_needs_no_terminals(kept: Path, tmp_path: Path) -> None:
+    """Two ways to start one broker would be one too many; the way to the units comes last."""
+    there = City(tmp_path / "there")
+    lines = there.says("restore", str(kept)).splitlines()
+    assert [] == [one for one in lines if "terminal" in one or "titik collect" in one]
+    assert lines[-2].startswith(("titik broker init", "install:  systemctl link"))
+    assert "then let localhost point to this machine" == lines[-1]
+
+
+def test_who_was_revoked_after_a_backup_is_revoked_again(
+    city: City, kept: Path, tmp_path: Path
+) -> None:
+    """Restoring names the moment by what is in the file: a copy has another time."""
+    city.says("router", "revoke", "tirosa-1")
+    with tarfile.open(kept) as tar:
+        made_s = int(max(one.mtime for one in tar))
+    os.utime(kept, (0, 0))
+    output = City(tmp_path / "there").says("restore", str(kept))
+    (line,) = [one for one in output.splitlines() if one.startswith("who was revoked or removed")]
+    moments = [when.show_named((made_s + s) * 1000, ZoneInfo("Asia/Makassar")) for s in (0, 60)]
+    assert any(f"after the backup, {one}, has access again" in line for one in moments)
+    assert "titik router revoke NAME" in line
+    assert "has access again" not in City(tmp_path).says("backup", str(tmp_path / "2.tar.gz"))
 
 
 def test_a_port_that_somebody_holds_is_named(
@@ -232,7 +263,7 @@ def test_a_port_that_somebody_holds_is_named(
         (tmp_path / "mosquitto.service").symlink_to("/lib/systemd/system/mosquitto.service")
         output = City(tmp_path / "another").says("restore", str(kept))
         assert f"{held} holds it (if it is Debian's own: systemctl disable --now mos" in output
-    assert "not free" not in City(tmp_path / "third").says("restore", str(kept))
+    assert held not in City(tmp_path / "third").says("restore", str(kept))
 
 
 def test_it_is_taken_while_the_store_is_written(city: City, tmp_path: Path) -> None:

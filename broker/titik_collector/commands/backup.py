@@ -26,6 +26,8 @@ from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.limits import MAX_BACKUPS
 from titik_collector.store import opening
+from titik_collector.units import systemd_units
+from titik_collector.wording import when
 
 _CONFIG = options.config("target")
 
@@ -45,6 +47,10 @@ _ACKS = (
 _ENDED = (
     "samples acknowledged after the backup come back from routers that still keep them; the rest is"
     " lost. `titik db check` counts it, but for agents that ended in that time and keep nothing"
+)
+_AGAIN = (
+    "has access again; take it away again: titik router revoke NAME, titik engineer remove NAME,"
+    " titik web user remove NAME"
 )
 
 
@@ -254,13 +260,19 @@ def restore_command(
         click.echo(_ACKS)
         return
     with plainly(), _opened(files, identity, target) as (file, apart):
-        city, made, no_store, has_store, notes = backup.restore(file, target, force, apart)
+        city, made, no_store, has_store, notes, taken_ms = backup.restore(
+            file, target, force, apart
+        )
     store = f"store {opening.name(city.store)}"
     if no_store is not None:
         store = f"no store, because {no_store}"
     click.echo(f"restored {city.city.title}: {len(city.router)} routers, {store}")
     if no_store is None:
         click.echo(_ENDED)
+    if made is not None:
+        zone = city.city.timezone
+        taken = "" if taken_ms is None else f", {when.show_named(taken_ms, zone)}"
+        click.echo(f"who was revoked or removed after the backup{taken}, {_AGAIN}")
     for line in notes:
         click.echo(line)
     is_left = no_store is not None and has_store
@@ -268,8 +280,9 @@ def restore_command(
         again = shlex.join(map(str, [*files, *(["--identity", identity] if identity else [])]))
         click.echo(f"first the store: titik restore --only-store {again} --config {target}")
     if made is not None:
-        click.echo(f"in one terminal: titik broker run {made.path}")
-        click.echo(f"in another:      titik collect --config {target}")
+        if not systemd_units.are_to_come(notes):
+            click.echo(f"in one terminal: titik broker run {made.path}")
+            click.echo(f"in another:      titik collect --config {target}")
         if made.settings.host is not None:
             click.echo(f"then let {made.settings.host} point to this machine")
     sys.exit(1 if is_left else 0)

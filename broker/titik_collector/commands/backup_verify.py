@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -112,16 +111,11 @@ def _lines(file: Path, found: FoundBackup, now_ms: int) -> list[str]:
     made_ms = round(file.stat().st_mtime * 1000)
     age = when.length(max(0, now_ms - made_ms))
     return [
-        f"made {_time(made_ms, zone)}, {age} ago",
+        f"made {when.show_named(made_ms, zone)}, {age} ago",
         _city(found.city),
         _keys(found),
         *_store(found.store, found.city),
     ]
-
-
-def _time(at_ms: int, zone: ZoneInfo) -> str:
-    """The city's; another machine reads it too."""
-    return f"{when.show(at_ms, zone)} {when.zone_name(at_ms, zone)}"
 
 
 def _city(city: Config) -> str:
@@ -147,7 +141,7 @@ def _store(store: FoundStore | None, city: Config) -> list[str]:
     totals = store.totals
     newest = "no sample"
     if store.newest_ms is not None:
-        newest = f"newest sample {_time(store.newest_ms, city.city.timezone)}"
+        newest = f"newest sample {when.show_named(store.newest_ms, city.city.timezone)}"
     return [
         f"store: schema {store.schema}, {newest}",
         f"samples taken {totals.taken} = stored {totals.stored} + refused {totals.refused} + lost"

@@ -10,6 +10,7 @@ import os
 import pwd
 import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,8 @@ SystemCallErrorNumber=EPERM
 CapabilityBoundingSet={rights}"""
 # New files: their owner's alone, readable by the group, or by everybody.
 _OURS, _SHARED, _FOR_ALL = "0077", "0027", "0022"
+# How a line begins that leads to units.
+_INSTALL_THEM, _TO_HAVE_THEM = "install:  systemctl link", "no units for systemd yet; to have them"
 _LOW_PORT = "CAP_NET_BIND_SERVICE"
 _ANYWHERE = "AF_UNIX AF_INET AF_INET6"
 _TIMER = """\
@@ -139,8 +142,13 @@ def write(broker: Mosquitto, config: Path | None) -> list[str]:
     if commands := prerequisites.commands(place):
         if (folder / COLLECTOR).exists():
             return ["the units stay as they are; first, as root:", *commands]
-        return ["no units for systemd yet; to have them, as root:", *commands]
+        return [f"{_TO_HAVE_THEM}, as root:", *commands]
     return _replace(folder, texts(place, broker))
+
+
+def are_to_come(lines: Iterable[str]) -> bool:
+    """Whether these lead the operator to units, as `write` may."""
+    return any(one.startswith((_INSTALL_THEM, _TO_HAVE_THEM)) for one in lines)
 
 
 def find(broker: Mosquitto, config: Path) -> Layout | None:
@@ -476,7 +484,7 @@ def _replace(folder: Path, new: dict[str, str]) -> list[str]:
     known = [*ENABLED.split(), SHIPPING, TWIN]
     enabled = " ".join(one for one in known if one in new or f"{one}.service" in new)
     return [
-        f"install:  systemctl link {shlex.quote(str(folder))}/*; systemctl daemon-reload;"
+        f"{_INSTALL_THEM} {shlex.quote(str(folder))}/*; systemctl daemon-reload;"
         f" systemctl enable --now {enabled}"
     ]
 

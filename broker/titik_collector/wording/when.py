@@ -78,6 +78,11 @@ def zone_name(at_ms: int, zone: ZoneInfo | None) -> str:
     return datetime.fromtimestamp(at_ms / 1000, zone or UTC).tzname() or str(zone)
 
 
+def show_named(at_ms: int, zone: ZoneInfo | None) -> str:
+    """With the name of the zone, because another machine's people read it too."""
+    return f"{show(at_ms, zone)} {zone_name(at_ms, zone)}"
+
+
 def length(ms: int) -> str:
     """`45 s`, `12 min`, `3 h 05 min`, `2 d 04 h`."""
     span = timedelta(milliseconds=max(0, ms))
