@@ -1,7 +1,9 @@
 """Two brokers of one city: what is changed at the first is so at the other, or is reported."""
 
 import contextlib
+import io
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -21,9 +23,12 @@ from tests.broker.raw import NOT_AUTHORIZED, secure
 from tests.broker.running import RunningBroker
 from tests.ports import free_port, free_ports
 from tests.until import until
-from titik_collector.broker_setup import alike, behind
+from titik_collector.broker_setup import alike, behind, parcel, twin_take, twins
 from titik_collector.broker_setup.broker_folder import BrokerFolder, Ports, write_settings
+from titik_collector.broker_setup.twin_take import Answer, answer_of
 from titik_collector.cli import titik as commands
+from titik_collector.config import model
+from titik_collector.units import prerequisites, systemd_units
 
 pytestmark = pytest.mark.system
 
@@ -308,6 +313,72 @@ def test_over_ssh_a_twin_takes_what_is_sent_and_nothing_else(city: City, tmp_pat
         assert f"set up again: ssh-keygen -R '[127.0.0.1]:{port}' -f {known}" in output
     output = city.says("router", "rotate", "tirosa-1", status=1)
     assert f"{twin}: ssh: connect to host 127.0.0.1 port {port}: Connection refused" in output
+
+
+def test_a_twin_gets_units_as_soon_as_it_can_have_them(
+    pair: Pair, etc: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing else is sent. The line that installs them comes again until it runs."""
+    first, there = str(pair.city.broker.path), etc[1]
+    monkeypatch.setattr(prerequisites, "HOMES", ())
+    for name in ("USER", "WEB_USER", "NOTIFY_USER"):
+        monkeypatch.setattr(systemd_units, name, "nobody")
+    store = 'url = "postgresql://a@b.invalid/c"\npassword_file = "db.password"'
+    (there / "titik.toml").write_text(enrolled.CONFIG.replace('path = "titik.db"', store))
+    password, units = there / "db.password", pair.other.path / "systemd"
+    password.touch(0o600)
+    for _ in range(2):
+        output = titik("broker", "twin", "send", first)
+        assert f"{pair.twin}: chown nobody: {password}" in output
+        assert f"{pair.twin}: then, at the first broker: titik broker twin send" in output
+        assert "titik broker init" not in output
+        assert not units.exists()
+    os.chown(password, pwd.getpwnam("nobody").pw_uid, -1)
+    installs = f"{pair.twin}: install:  systemctl link {units}/*; "
+    assert installs in titik("broker", "twin", "send", first)
+    assert (units / "titik-collector.service").exists()
+    assert installs not in titik("broker", "twin", "send", first)
+    pair.other_runs.stop()
+    assert installs in titik("broker", "twin", "send", first)
+    pair.other_runs.start()
+    titik("broker", "twin", "send", first)
+
+
+def test_a_city_s_file_that_is_not_the_same_is_named(pair: Pair, etc: tuple[Path, Path]) -> None:
+    """It is not sent, so no change fails for it; a look does."""
+    first, (here, there) = str(pair.city.broker.path), etc
+    other = f"{pair.twin}: /etc/titik/titik.toml is not the same there"
+    for one in (here, there):
+        assert other not in titik("broker", "twin", "send", first)
+        (one / "titik.toml").write_text(f"{enrolled.CONFIG}# {one.name}\n")
+    assert f"warning: {other}" in titik("broker", "twin", "send", first)
+    assert f"warning: {other}" in titik("broker", "init", first)
+    assert f"warning: {other}" in titik("broker", "check", first, status=1)
+    shutil.copy(here / "titik.toml", there)
+    assert other not in titik("broker", "twin", "send", first)
+
+
+def test_an_answer_of_an_earlier_version_is_read() -> None:
+    """It knows no units and no city."""
+    assert answer_of('{"runs": true, "lines": [], "notes": []}') == Answer(True, frozenset())
+
+
+@pytest.fixture
+def etc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """/etc/titik of the first's machine and of the twin's, which answers in this process."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.setattr(model, "ETC", here)
+
+    def ask(_made: BrokerFolder, twin: str, sent: bytes) -> Answer:
+        with monkeypatch.context() as its:
+            its.setattr(model, "ETC", there)
+            taken = twin_take.take(Path(twin), parcel.unpacked(io.BytesIO(sent)))
+        return answer_of(taken.text())
+
+    monkeypatch.setattr(twins, "_ask", ask)
+    return here, there
 
 
 def bring_back(pair: Pair) -> None:

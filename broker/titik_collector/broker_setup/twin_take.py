@@ -8,6 +8,7 @@ nothing of it is taken.
 Rule: addresses, ports and account are a twin's own, once it has them.
 """
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Sequence
@@ -42,10 +43,12 @@ class Answer(NamedTuple):
     runs: bool  # its mosquitto
     lines: frozenset[Holding]
     notes: tuple[str, ...] = ()  # for its operator
+    lacks_units: bool = False  # and would write them with the next parcel
+    city: str | None = None  # of `city_file`
 
     def text(self) -> str:
         """For the first broker."""
-        return json.dumps({"runs": self.runs, "lines": sorted(self.lines), "notes": self.notes})
+        return json.dumps({**self._asdict(), "lines": sorted(self.lines)})
 
 
 def answer_of(text: str) -> Answer:
@@ -53,7 +56,9 @@ def answer_of(text: str) -> Answer:
     try:
         found = json.loads(text)
         lines = frozenset(Holding(str(what), str(how)) for what, how in found["lines"])
-        return Answer(bool(found["runs"]), lines, tuple(map(str, found["notes"])))
+        notes = tuple(map(str, found["notes"]))
+        lacks_units = bool(found.get("lacks_units"))  # an earlier version does not answer these
+        return Answer(bool(found["runs"]), lines, notes, lacks_units, found.get("city"))
     except (KeyError, TypeError) as error:
         raise ValueError(f"no answer of a twin: {text[:MAX_SHOWN]!r}") from error
 
@@ -75,7 +80,20 @@ def take(path: Path, files: Sequence[File]) -> Answer:
         )
     made = BrokerFolder.open(path)
     with locked(path):
-        return Answer(made.pid() is not None, alike.account(made), tuple(notes))
+        missing = systemd_units.missing(broker_init.for_units(made), _config())
+        return Answer(
+            made.pid() is not None,
+            alike.account(made),
+            tuple(notes or missing or ()),
+            missing == [],
+            city_file(),
+        )
+
+
+def city_file() -> str | None:
+    """The hash of this machine's city, which is not sent; None where it has none."""
+    file = _config()
+    return None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _check(files: Sequence[File]) -> None:
@@ -115,7 +133,8 @@ def _taken(path: Path, files: Sequence[File]) -> list[str]:
         users = set(made.users()) if broker_init.is_whole(made) else set()
         _replace(made, files)
         write_settings(path, made.settings)
-        lines = systemd_units.write(broker_init.for_units(made), _config())
+        stands = made.pid() is None  # who sent the line that starts it may have been a timer
+        lines = systemd_units.write(broker_init.for_units(made), _config(), again=stands)
         lines += broker_init.write_config(made)
         made.reload()
         after = made.authority.readable()

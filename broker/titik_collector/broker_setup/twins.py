@@ -8,6 +8,7 @@ Rule: it answers with what its mosquitto goes by. What is not alike is a failure
 Rule: a change fails too where a twin's mosquitto stands still: that has it in its files, but nobody
 has seen it go by them. What is only sent does not: a twin is sent all before its first start.
 Rule: a twin is noted as behind before it is sent anything, and until it has answered rightly.
+Rule: titik.toml is not sent. Where a twin's is not the same, that is printed; only a look fails.
 """
 
 import shlex
@@ -28,7 +29,8 @@ from titik_collector.broker_setup.broker_folder import (
     BrokerFolder,
     write_settings,
 )
-from titik_collector.broker_setup.twin_take import Answer, answer_of
+from titik_collector.broker_setup.twin_take import Answer, answer_of, city_file
+from titik_collector.config.model import DEFAULT_FILE, ETC
 from titik_collector.files.locks import locked
 from titik_collector.limits import MAX_DETAIL, MAX_TWIN, MAX_TWINS
 
@@ -38,6 +40,7 @@ PATIENCE_S = 300.0  # 20,000 routers are new there
 KEY, KNOWN = "twin.key", "twin.known"  # in secrets
 PROGRAM = "titik"  # on the other machine
 STOPPED = "mosquitto does not run there; start it there first"
+OTHER_CITY = f"{ETC / DEFAULT_FILE} is not the same there; change it here alone, and copy it there"
 
 
 class TwinError(BrokerError):
@@ -81,15 +84,18 @@ def follow(made: BrokerFolder, is_changed: bool = True) -> list[str]:
         if not twins:
             return []
         own, lagging = alike.account(made), {one.twin for one in behind.read(made.path)}
+        notes, failed = list[str](), set[str]()
         if not is_changed:
-            twins = tuple(one for one in twins if one in lagging or not _is_alike(made, one, own))
+            good = {one: _whole(made, one, own) for one in twins if one not in lagging}
+            notes = [line for one, has in good.items() if has for line in _notes(one, has)]
+            twins = tuple(one for one in twins if good.get(one) is None)
         left = _noted(made, twins)
-        sent, notes, failed = parcel.of(made) if twins else b"", list[str](), set[str]()
+        sent = parcel.of(made) if twins else b""
         for twin in twins:
             why = None
             try:
                 answer = _ask(made, twin, sent)
-                notes += [f"{twin}: {line}" for line in answer.notes]
+                notes += _notes(twin, answer)
                 if not answer.runs:
                     why = STOPPED
                     if is_changed:
@@ -109,12 +115,25 @@ def follow(made: BrokerFolder, is_changed: bool = True) -> list[str]:
     return notes
 
 
-def _is_alike(made: BrokerFolder, twin: str, own: Collection[Holding]) -> bool:
+def _whole(made: BrokerFolder, twin: str, own: Collection[Holding]) -> Answer | None:
+    """What a twin answers that needs nothing; None: it is to be sent all."""
     try:
         answer = _ask(made, twin, parcel.packed(()))
     except BrokerError:
-        return False
-    return answer.runs and alike.difference(own, answer.lines) is None
+        return None
+    is_alike = answer.runs and alike.difference(own, answer.lines) is None
+    return answer if is_alike and not answer.lacks_units else None
+
+
+def _notes(twin: str, answer: Answer) -> list[str]:
+    """For the operator."""
+    warning = [f"warning: {twin}: {OTHER_CITY}"] if _is_other_city(answer) else []
+    return [f"{twin}: {line}" for line in answer.notes] + warning
+
+
+def _is_other_city(answer: Answer) -> bool:
+    """Where both machines have a city's file."""
+    return None not in (own := city_file(), answer.city) and own != answer.city
 
 
 def look(made: BrokerFolder) -> list[str]:
@@ -132,6 +151,8 @@ def look(made: BrokerFolder) -> list[str]:
             lines.append(f"{twin}: {why}; titik broker twin send {made.path}")
         elif not answer.runs:
             lines.append(f"{twin}: {STOPPED}")
+        if _is_other_city(answer):
+            lines.append(f"{twin}: {OTHER_CITY}")
     return lines
 
 

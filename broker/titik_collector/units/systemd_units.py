@@ -47,6 +47,7 @@ ENABLED = (
 SHIPPING = "titik-litestream.service"
 TWIN = "titik-twin.timer"
 LITESTREAM = "litestream.yml"  # beside titik.toml: only then something is shipped
+_SEND = "then, at the first broker: titik broker twin send"
 LOW_PORTS = 1024  # below, only who may bind them
 
 _SERVICE = """\
@@ -131,19 +132,40 @@ class Mosquitto:
     is_twin: bool = False  # then the first broker renews
 
 
-def write(broker: Mosquitto, config: Path | None) -> list[str]:
-    """Write the units into `systemd/`; the lines for the operator."""
+def write(broker: Mosquitto, config: Path | None, again: bool = False) -> list[str]:
+    """Write the units into `systemd/`; the lines for the operator.
+
+    `again`: the line that installs them, also where none of them has changed.
+    """
     folder = broker.directory.resolve() / "systemd"
     if config is None and (folder / COLLECTOR).exists():
         return []
-    place = find(broker, config or configuration.ETC / configuration.DEFAULT_FILE)
+    file = configuration.ETC / configuration.DEFAULT_FILE
+    place = find(broker, config or file)
+    if place is None and broker.is_twin:
+        return [f"no units yet; bring {file} there too, {_SEND}"]
     if place is None:
         return ["no units yet: titik broker init DIR --config FILE writes them"]
-    if commands := prerequisites.commands(place):
-        if (folder / COLLECTOR).exists():
-            return ["the units stay as they are; first, as root:", *commands]
-        return [f"{_TO_HAVE_THEM}, as root:", *commands]
-    return _replace(folder, texts(place, broker))
+    return _before(place, broker) or _replace(folder, texts(place, broker), again)
+
+
+def missing(broker: Mosquitto, config: Path | None) -> list[str] | None:
+    """What an operator types before `write` makes the units that lack; None: it makes none."""
+    is_there = (broker.directory.resolve() / "systemd" / COLLECTOR).exists()
+    place = None if is_there or config is None else find(broker, config)
+    return None if place is None else _before(place, broker)
+
+
+def _before(place: Layout, broker: Mosquitto) -> list[str]:
+    """What is to be typed before units can be written, with its headline."""
+    commands = prerequisites.commands(place)
+    if not commands:
+        return []
+    if broker.is_twin:  # which refuses an init
+        commands[-1] = _SEND
+    if (place.directory / "systemd" / COLLECTOR).exists():
+        return ["the units stay as they are; first, as root:", *commands]
+    return [f"{_TO_HAVE_THEM}, as root:", *commands]
 
 
 def are_to_come(lines: Iterable[str]) -> bool:
@@ -474,12 +496,12 @@ def _service(
     )
 
 
-def _replace(folder: Path, new: dict[str, str]) -> list[str]:
+def _replace(folder: Path, new: dict[str, str], again: bool) -> list[str]:
     folder.mkdir(mode=0o755, exist_ok=True)
     changed = [name for name, text in new.items() if _read(folder / name) != text]
     for name in changed:
         replace_file(folder / name, new[name], Owner(-1, -1, 0o644))
-    if not changed:
+    if not changed and not again:
         return []
     known = [*ENABLED.split(), SHIPPING, TWIN]
     enabled = " ".join(one for one in known if one in new or f"{one}.service" in new)
