@@ -358,6 +358,18 @@ def test_a_city_s_file_that_is_not_the_same_is_named(pair: Pair, etc: tuple[Path
     assert other not in titik("broker", "twin", "send", first)
 
 
+def test_the_command_for_a_timer_names_the_city_s_file(
+    pair: Pair, etc: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the folder where it is typed, else the installed one."""
+    first = str(pair.city.broker.path)
+    (etc[0] / "titik.toml").write_text(enrolled.CONFIG)
+    for folder, file in ((pair.other.path, etc[0]), (pair.city.folder, pair.city.folder)):
+        monkeypatch.chdir(folder)
+        output = titik("broker", "twin", "add", first, pair.twin)
+        assert f"titik broker init {first} --config {file}/titik.toml\n" in output
+
+
 def test_an_answer_of_an_earlier_version_is_read() -> None:
     """It knows no units and no city."""
     assert answer_of('{"runs": true, "lines": [], "notes": []}') == Answer(True, frozenset())

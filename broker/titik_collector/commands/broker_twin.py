@@ -1,5 +1,6 @@
 """`titik broker twin`: the city's other brokers, which are kept as this one is."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import click
 from titik_collector.broker_setup import parcel, twin_take, twins
 from titik_collector.broker_setup.broker_folder import BrokerFolder
 from titik_collector.commands import plainly
+from titik_collector.config import model
 
 _PATH = click.Path(readable=False, path_type=Path)
 _DIRECTORY = click.argument("directory", type=_PATH)
@@ -34,7 +36,14 @@ def add(directory: Path, twin: str) -> None:
         click.echo("/root/.ssh/authorized_keys; who has the key can do nothing else:")
         click.echo(line)
     click.echo(f"then: titik broker twin send {directory}")
-    click.echo(f"and a timer that does so: titik broker init {directory} --config titik.toml")
+    file = shlex.quote(str(_city_file()))
+    click.echo(f"and once it runs there, a timer: titik broker init {directory} --config {file}")
+
+
+def _city_file() -> Path:
+    """The one in this folder, else that of an installed city."""
+    known = (model.DEFAULT_FILE, model.ETC / model.DEFAULT_FILE)
+    return next((one.resolve() for one in known if one.exists()), model.DEFAULT_FILE)
 
 
 @twin.command()
