@@ -18,6 +18,7 @@ from tests.collector.build import T0
 from tests.collector.test_command_line import says
 from tests.collector.test_server_store import city, collecting, fill
 from tests.postgres import Postgres
+from tests.project.sources import ROOT
 from tests.until import until
 from titik_collector.config import model
 from titik_collector.live.server_facts import MachineSettings, ServerFacts
@@ -29,6 +30,7 @@ from titik_collector.store.postgres import PostgresPlace
 from titik_collector.web.city_view import watching
 
 pytestmark = pytest.mark.system
+CITY = ROOT / "deploy/high-availability/city.sql"
 FIND = "SELECT current_setting('unix_socket_directories')"
 
 
@@ -115,7 +117,8 @@ def test_it_is_known_whether_a_second_server_has_the_store(pair: Pair, tmp_path:
 
 
 def test_a_user_without_the_right_knows_only_that_nobody_follows(pair: Pair) -> None:
-    """What follows has no state for it; the right is in the documents."""
+    """What follows has no state for it; the right is in the file that makes the city's user."""
+    (right,) = re.findall(r"^GRANT pg_read_all_stats TO titik;", CITY.read_text(), re.M)
     with contextlib.closing(postgres_schema.open_writer(PostgresPlace(pair.both, "titik"))):
         pass
     with psycopg.connect(pair.primary.url, autocommit=True) as admin:
@@ -124,7 +127,7 @@ def test_a_user_without_the_right_knows_only_that_nobody_follows(pair: Pair) -> 
         place = PostgresPlace(pair.both.replace("user=titik", "user=other"), "titik")
         with contextlib.closing(postgres_schema.open_reader(place, "")) as db:
             assert until(db.second_server, None) is None
-            admin.execute("GRANT pg_read_all_stats TO other")
+            admin.execute(right.replace("titik", "other"))
             assert until(lambda: db.second_server() == "there", True)
             admin.execute("REVOKE pg_read_all_stats FROM other")
             pair.standby.kill()
