@@ -35,11 +35,10 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PROGRAMS = {"titik": titik, "titik-agent": titik_agent}
 LINUX = {
-    "apk", "apt-get", "cd", "cp", "curl", "docker", "echo", "etcdctl", "export", "git",
-    "journalctl", "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "mv", "opkg",
-    "opkg-key", "patronictl", "pgbackrest", "pip", "python", "python3", "rm",
-    "scp", "sed", "service", "sh", "split", "sqlite3", "ssh", "sudo",
-    "systemctl", "tee", "uci", "usign", "wget",
+    "apk", "apt-get", "cd", "chmod", "chown", "cp", "curl", "docker", "echo", "etcdctl", "export",
+    "git", "journalctl", "litestream", "logread", "mkdir", "mosquitto_pub", "mosquitto_sub", "mv",
+    "opkg", "opkg-key", "patronictl", "pgbackrest", "pip", "python", "python3", "rm", "scp", "sed",
+    "service", "sh", "split", "sqlite3", "ssh", "sudo", "systemctl", "tee", "uci", "usign", "wget",
 }  # fmt: skip
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
 

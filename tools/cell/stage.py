@@ -160,6 +160,7 @@ class Stage:
         for one in (first, second):
             one.service("broker", TITIK, "broker", "run", BROKER)
             _until_open(one, self.broker().ports.router, "broker")
+        first.run(TITIK, "broker", "init", BROKER, "--config", CITY)
 
     def _enrol(self) -> None:
         """Run each router's bundle, as on the router."""
