@@ -37,7 +37,7 @@ from titik_collector.broker_setup.broker_folder import BrokerError, BrokerFolder
 from titik_collector.config import model
 from titik_collector.config.model import Config
 from titik_collector.config.named_files import named_files
-from titik_collector.files.replace import replacing
+from titik_collector.files.replace import Owner, replacing
 from titik_collector.store import (
     copying,
     desk_copying,
@@ -52,7 +52,7 @@ from titik_collector.store import (
 from titik_collector.store.database import StoreError
 from titik_collector.store.opening import Where
 from titik_collector.store.sqlite import files, open_closed, open_reader, open_writer
-from titik_collector.units.systemd_units import NOTIFY_USER, USER, WEB_USER
+from titik_collector.units.systemd_units import LITESTREAM, NOTIFY_USER, USER, WEB_USER
 
 CONFIG, DESK, STORE, BROKER, WEB = "titik.toml", "desk.db", "titik.db", "broker", "web"
 OF_CITY = "city"  # beside the store where that is apart: whose it is
@@ -287,10 +287,10 @@ def restore(
                 " titik restore KEYS STORE"
             )
         has_store, notes = _unpack(tar, city, file, inside, left, store_file)
-    with replacing(target) as raw:
+    with replacing(target, Owner(-1, -1, 0o644)) as raw:  # each unit's user reads it
         raw.write(text)
     made, no_store = None, None if has_store else "the backup has none"
-    notes += [*_hand_over(city), *_without(city), *_without_streets(city)]
+    notes += [*_hand_over(city, inside), *_without(city), *_without_streets(city)]
     is_to_come = has_store and city.store.path is None
     try:
         if is_to_come:
@@ -409,14 +409,15 @@ def _copy_to_server(beside: Path, file: Path, city: Config, rest: Path) -> list[
     return notes
 
 
-def _hand_over(city: Config) -> list[str]:
-    """Root's are the files that other users have to read."""
+def _hand_over(city: Config, inside: Path | None) -> list[str]:
+    """Root's are the files that other users have to read; of no other folder than `inside`."""
     if os.geteuid() != 0:
         return []
     files: dict[str, list[str]] = {}  # by their users
     for name, one in named(city).items():
         user = _reader(name)
-        if user is not None and one.exists():
+        is_ours = inside is None or _within(inside, one) is not None
+        if user is not None and is_ours and one.exists():
             files.setdefault(user, []).append(str(one))
     return [
         f"for {_WHO[user]}, as root: chown {user}: {shlex.join(dict.fromkeys(its))}"
@@ -583,6 +584,9 @@ def _unpack(
                 continue
             _check_inside(inside, place)
             within = None if directory is None else _within(directory, place)
+            is_unit = within is not None and within.parts[:1] in ((), ("systemd",))
+            if is_unit or place.name == LITESTREAM:  # a program would be started by it
+                raise BackupError(f"{member.name}: belongs not at {place}; use another backup")
             if broker is not None and within is not None:
                 whole = broker / within  # it comes to its place with the folder
             else:

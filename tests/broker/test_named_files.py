@@ -1,5 +1,6 @@
 """The files that a city's file names are in its backup: without them no message leaves."""
 
+import io
 import os
 import stat
 import tarfile
@@ -108,6 +109,7 @@ def test_they_come_back_for_those_who_read_them(naming: City, tmp_path: Path) ->
     assert [*FILES] == [(there.folder / one).read_text() for one in FILES]
     modes = [stat.S_IMODE((there.folder / one).stat().st_mode) for one in FILES]
     assert [0o600] * len(SECRETS) + [0o644] == modes
+    assert 0o644 == stat.S_IMODE((there.folder / "titik.toml").stat().st_mode)
     given = [one for one in output.splitlines() if "chown titik-notify: " in one]
     assert (os.geteuid() == 0) == (len(given) == 1)
     assert all(f"{there.folder}/{one}" in line for one in SECRETS for line in given)
@@ -164,3 +166,34 @@ def test_a_file_that_is_there_already_needs_no_force(naming: City, tmp_path: Pat
     outside.unlink()
     output = City(tmp_path / "another").says("restore", str(file), status=1)
     assert f"the backup puts {outside}" in output
+
+
+@pytest.mark.system
+def test_a_hostile_backup_has_root_give_nothing_away(naming: City, tmp_path: Path) -> None:
+    """Whoever made it may have named a file of this machine, and root types what is printed."""
+    outside, file = tmp_path / "outside", tmp_path / "city.tar.gz"
+    outside.touch()
+    toml = naming.folder / "titik.toml"
+    toml.write_text(toml.read_text().replace("secret/smtp", str(outside)))
+    naming.says("backup", str(file))
+    output = City(tmp_path / "there").says("restore", str(file))
+    assert not any("chown" in one for one in output.splitlines() if str(outside) in one)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("place", ["broker/systemd/ssh.service", "broker", "litestream.yml"])
+def test_a_hostile_backup_starts_no_program(naming: City, tmp_path: Path, place: str) -> None:
+    """A named file would be a unit, or what Litestream reads, whose file can start programs."""
+    toml, file = naming.folder / "titik.toml", tmp_path / "city.tar.gz"
+    naming.says("backup", str(file))
+    text = toml.read_text().replace("secret/smtp", place)
+    with tarfile.open(file) as old, tarfile.open(tmp_path / "hostile.tar.gz", "w:gz") as new:
+        for one in old:
+            raw = old.extractfile(one)
+            assert raw is not None
+            content = text.encode() if one.name == "titik.toml" else raw.read()
+            one.size = len(content)
+            new.addfile(one, io.BytesIO(content))
+    output = City(tmp_path / "there").says("restore", str(tmp_path / "hostile.tar.gz"), status=1)
+    assert f"belongs not at {tmp_path}/there/{place}" in output
+    assert not (tmp_path / "there" / "titik.toml").exists()

@@ -76,11 +76,11 @@ def take(path: Path, files: Sequence[File]) -> Answer:
         notes = _taken(path, files)
     elif not (path / SETTINGS).exists():
         raise BrokerError(
-            f"nothing was sent to {path} yet; at the first broker: titik broker twin send"
+            f"nothing was sent to {path} yet; at the first broker: titik broker twin send DIR"
         )
     made = BrokerFolder.open(path)
     with locked(path):
-        missing = systemd_units.missing(broker_init.for_units(made), _config())
+        missing = systemd_units.missing(broker_init.for_units(made), configuration.installed_file())
         return Answer(
             made.pid() is not None,
             alike.account(made),
@@ -92,8 +92,11 @@ def take(path: Path, files: Sequence[File]) -> Answer:
 
 def city_file() -> str | None:
     """The hash of this machine's city, which is not sent; None where it has none."""
-    file = _config()
-    return None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
+    file = configuration.installed_file()
+    try:
+        return None if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:  # of another user's city
+        return None
 
 
 def _check(files: Sequence[File]) -> None:
@@ -121,7 +124,7 @@ def _check_age(path: Path, files: Sequence[File]) -> None:
         raise BrokerError(
             f"nothing was taken: the first broker is older than this twin, and lacks {len(revoked)}"
             f" revocations and {len(issued)} certificates of it; bring {path}/{ISSUED} and"
-            f" {path / REVOKED} from here to there, then: titik broker init"
+            f" {path / REVOKED} from here to there, then: titik broker init DIR"
         )
 
 
@@ -134,7 +137,8 @@ def _taken(path: Path, files: Sequence[File]) -> list[str]:
         _replace(made, files)
         write_settings(path, made.settings)
         stands = made.pid() is None  # who sent the line that starts it may have been a timer
-        lines = systemd_units.write(broker_init.for_units(made), _config(), again=stands)
+        city = configuration.installed_file()
+        lines = systemd_units.write(broker_init.for_units(made), city, again=stands)
         lines += broker_init.write_config(made)
         made.reload()
         after = made.authority.readable()
@@ -171,12 +175,6 @@ def _made(path: Path, sent: bytes) -> BrokerFolder:
     elif path.is_dir() and any(path.iterdir()):
         raise BrokerError(f"{path}: holds something else; give a directory of its own")
     return BrokerFolder(path, settings)
-
-
-def _config() -> Path | None:
-    """What its units are made for; they are made again where it, or Titik, has changed."""
-    file = configuration.ETC / configuration.DEFAULT_FILE
-    return file if file.exists() else None
 
 
 def _let_in(made: BrokerFolder) -> set[int]:

@@ -36,14 +36,10 @@ def add(directory: Path, twin: str) -> None:
         click.echo("/root/.ssh/authorized_keys; who has the key can do nothing else:")
         click.echo(line)
     click.echo(f"then: titik broker twin send {directory}")
-    file = shlex.quote(str(_city_file()))
+    here = model.DEFAULT_FILE
+    known = here.resolve() if here.exists() else model.installed_file() or here
+    file = shlex.quote(str(known))
     click.echo(f"and once it runs there, a timer: titik broker init {directory} --config {file}")
-
-
-def _city_file() -> Path:
-    """The one in this folder, else that of an installed city."""
-    known = (model.DEFAULT_FILE, model.ETC / model.DEFAULT_FILE)
-    return next((one.resolve() for one in known if one.exists()), model.DEFAULT_FILE)
 
 
 @twin.command()

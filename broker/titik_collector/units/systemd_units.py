@@ -47,7 +47,7 @@ ENABLED = (
 SHIPPING = "titik-litestream.service"
 TWIN = "titik-twin.timer"
 LITESTREAM = "litestream.yml"  # beside titik.toml: only then something is shipped
-_SEND = "then, at the first broker: titik broker twin send"
+_SEND = "then, at the first broker: titik broker twin send DIR"
 LOW_PORTS = 1024  # below, only who may bind them
 
 _SERVICE = """\
@@ -143,7 +143,8 @@ def write(broker: Mosquitto, config: Path | None, again: bool = False) -> list[s
     file = configuration.ETC / configuration.DEFAULT_FILE
     place = find(broker, config or file)
     if place is None and broker.is_twin:
-        return [f"no units yet; bring {file} there too, {_SEND}"]
+        what = f"bring {file} there too" if config is None else f"mend {config}, which is refused"
+        return [f"no units yet; {what}, {_SEND}"]
     if place is None:
         return ["no units yet: titik broker init DIR --config FILE writes them"]
     return _before(place, broker) or _replace(folder, texts(place, broker), again)
