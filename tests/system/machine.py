@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from tests import first
 from tools import chroots
 
@@ -110,7 +112,8 @@ class Service:
         user = self.value("User")
         for kind, parent in (("RuntimeDirectory", "/run"), ("StateDirectory", "/var/lib")):
             if folder := self.value(kind):
-                machine.says(f"install -d -o {user} -g {user} -m 700 {parent}/{folder}")
+                mode = self.value(f"{kind}Mode") or "755"  # as systemd has it
+                machine.says(f"install -d -o {user} -g {user} -m {mode} {parent}/{folder}")
         if credential := self.value("LoadCredential"):
             _, _, source = credential.partition(":")
             machine.says("mkdir -p /run/credentials")
@@ -137,9 +140,11 @@ class Service:
         return self.wrote
 
     def stop(self) -> None:
-        """As systemd does."""
+        """As systemd does, also where it has only begun to start."""
         if self._process.poll() is None:
-            self._process.terminate()
+            entering = psutil.Process(self._process.pid)
+            for one in entering.children() or [entering]:
+                one.terminate()
             self.wrote, _ = self._process.communicate(timeout=PATIENCE_S)
 
     def until(self, condition: Callable[[], bool]) -> None:
