@@ -646,12 +646,11 @@ def _check_inside(folder: Path | None, *parts: Path) -> None:
     """
     if folder is None:
         return
-    inside = folder.resolve()
-    outside = [str(one) for one in parts if not one.resolve().is_relative_to(inside)]
+    outside = [str(one) for one in parts if _within(folder, one) is None]
     if outside:
         raise BackupError(
-            f"the backup puts {', '.join(outside)} outside of {inside}; if that is where the city"
-            " was: titik restore --force FILE"
+            f"the backup puts {', '.join(outside)} outside of {folder.resolve()}; if that is where"
+            " the city was: titik restore --force FILE"
         )
 
 
